@@ -1,6 +1,6 @@
 """For tests of drivers: a wire in memory, and the conformance suite that every driver must pass.
 
-A driver's test module subclasses `DriverConformance` and gives a `setup()`; pytest does the rest. Needs pytest
+A driver's test module subclasses `DriverConformance` and gives a `make()`; pytest does the rest. Needs pytest
 and pytest-asyncio (auto mode) in the environment of the tests.
 """
 
@@ -125,18 +125,18 @@ class Bench:
 
 
 class DriverConformance:
-    """What every driver must do. Subclass it as `TestConformance` and override `setup`.
+    """What every driver must do. Subclass it as `TestConformance` and override `make`.
 
-    `setup()` returns a fresh driver and a fresh twin of the same config, with `wishes`: for each writable
+    `make()` returns a fresh driver and a fresh twin of the same config, with `wishes`: for each writable
     point two values that differ, tried in order (points that must be on first, first).
     """
 
-    def setup(self) -> tuple[Driver, Twin, dict[str, tuple[Value, Value]]]:
+    def make(self) -> tuple[Driver, Twin, dict[str, tuple[Value, Value]]]:
         """A fresh driver, a fresh twin, and what to try."""
         raise NotImplementedError
 
     async def test_points_are_well_formed(self) -> None:
-        driver, _, wishes = self.setup()
+        driver, _, wishes = self.make()
         assert driver.points
         for name, point in driver.points.items():
             assert point.name == name
@@ -155,7 +155,7 @@ class DriverConformance:
         assert writable == set(wishes), "the wishes to try name every writable point"
 
     async def test_attach_identifies_and_observe_reads_every_point(self) -> None:
-        driver, twin, _ = self.setup()
+        driver, twin, _ = self.make()
         bench = Bench(driver, twin)
         identity = await bench.connect()
         assert identity.model or identity.name
@@ -167,7 +167,7 @@ class DriverConformance:
         await twin.close()
 
     async def test_every_wish_becomes_true_and_is_read_back(self) -> None:
-        driver, twin, wishes = self.setup()
+        driver, twin, wishes = self.make()
         bench = Bench(driver, twin)
         await bench.connect()
         for name, values in wishes.items():
@@ -182,7 +182,7 @@ class DriverConformance:
         await twin.close()
 
     async def test_rejected_writes_are_refusals_and_ignored_ones_change_nothing(self) -> None:
-        driver, twin, wishes = self.setup()
+        driver, twin, wishes = self.make()
         bench = Bench(driver, twin)
         await bench.connect()
         for name, values in wishes.items():
@@ -203,7 +203,7 @@ class DriverConformance:
         await twin.close()
 
     async def test_any_chunking_equals_the_whole(self) -> None:
-        driver, twin, wishes = self.setup()
+        driver, twin, wishes = self.make()
         bench = Bench(driver, twin)
         await bench.connect()
         await bench.read_all()
@@ -225,7 +225,7 @@ class DriverConformance:
         await twin.close()
 
     async def test_noise_raises_only_the_declared_error_and_stays_bounded(self) -> None:
-        driver, twin, _ = self.setup()
+        driver, twin, _ = self.make()
         await twin.close()
         dice = random.Random(11)
         for _ in range(200):
