@@ -99,10 +99,10 @@ class Agenda:
         return sorted(found, key=lambda entry: not entry.point.disturbs)
 
     def _wants_write(self, entry: Entry, now: float) -> bool:
-        wish, life = entry.top, entry.life
+        wish, life = entry.living, entry.life
         if wish is None or life is None or not may_write(life) or not entry.point.writable:
             return False
-        if wish.number > self._store.durable and life.durable:
+        if wish.number in self._store.pending:
             return False
         track = self._book.tracks[entry.local]
         if track.returning or now < track.not_before or now < track.quiet_until:
@@ -142,7 +142,7 @@ class Agenda:
 
     def _must_compare(self, entry: Entry) -> bool:
         """A ready wish whose point may be right already, or a doubt: only a fresh read can tell."""
-        wish, life = entry.top, entry.life
+        wish, life = entry.living, entry.life
         if wish is None or life is None:
             return False
         if life.state is State.DOUBT:

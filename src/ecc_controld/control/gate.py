@@ -43,7 +43,7 @@ class Gate:
 
     def review(self, entry: Entry) -> None:
         """Look again at one waiting or blocked wish."""
-        wish, life = entry.top, entry.life
+        wish, life = entry.living, entry.life
         if wish is None or life is None or life.state not in (State.WAITING, State.BLOCKED):
             return
         if not self.waiting(wish):
@@ -61,7 +61,7 @@ class Gate:
         entry = self._store.entries.get(prereq.point)
         if entry is None:
             return prereq.if_failed == "go_on"
-        wish, life = entry.top, entry.life
+        wish, life = entry.living, entry.life
         if wish is None or life is None:
             fine = entry.is_at(prereq.value) and not entry.dirty
             return fine or prereq.if_failed == "go_on"

@@ -7,10 +7,10 @@ from before is put back. If the guarded wish fails, the guard stays and an alarm
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
 
 from ecc_controld.hall.store import Alarm, Entry, Store
-from ecc_controld.hall.wish import ATTEMPTS, Layer, Life, State, Wish
+from ecc_controld.hall.wish import Layer, Life, State, Wish
 from ecc_controld.sdk.point import Value
 from ecc_controld.sdk.text import Text
 
@@ -19,17 +19,18 @@ from .law import Event, Facts, advance
 
 
 class Guards:
-    """The guards of one device. `standing` maps a guard point to (its guarded point, value before, life kept)."""
+    """The guards of one device. `standing` maps a guard point to (its guarded point, value before)."""
 
-    def __init__(self, book: Book, store: Store) -> None:
+    def __init__(self, book: Book, store: Store, begin: Callable[[Entry], object]) -> None:
         self._book = book
         self._store = store
-        self._standing: dict[str, tuple[str, Value | None, Life | None]] = {}
+        self._begin = begin
+        self._standing: dict[str, tuple[str, Value | None]] = {}
         self._giving_back: set[str] = set()
 
     def ready(self, entry: Entry, now: float) -> bool:
         """Whether all guards of a point that is to be written are proved; sets those that are missing."""
-        wish = entry.top
+        wish = entry.living
         if not entry.point.guard or wish is None:
             return True
         proved = True
@@ -47,27 +48,23 @@ class Guards:
 
     def tend(self, now: float, wall: float) -> None:
         """Give back guards whose guarded point is proved or no longer wanted; alarm for those that must stay."""
-        for local, (guarded, before, kept) in list(self._standing.items()):
+        for local, (guarded, before) in list(self._standing.items()):
             entry = self._book.entries[guarded]
             guard = self._book.entries[local]
             if local in self._giving_back:
                 self._finish_giving_back(guard)
             elif entry.life is None or entry.life.state is State.HELD:
                 self._store.clear_alarm(f"guard_stays:{guard.name}")
-                self._give_back(guard, before, kept)
+                self._give_back(guard, before)
             elif entry.life.state in (State.UNSETTLED, State.BLOCKED):
                 self._store.raise_alarm(_stays(guard, entry, wall))
 
     def _set(self, guard: Entry, value: Value, wish: Wish) -> None:
         standing = self._standing.get(guard.local)
         before = standing[1] if standing else (None if guard.dirty else guard.observed)
-        kept = standing[2] if standing else (None if guard.top is None else guard.life)
         self._giving_back.discard(guard.local)
-        self._standing[guard.local] = (self._guarded_by(guard.local, wish), before, kept)
+        self._standing[guard.local] = (wish.point.removeprefix(f"{self._book.device}."), before)
         self._impose(guard, value, wish)
-
-    def _guarded_by(self, guard: str, wish: Wish) -> str:
-        return wish.point.removeprefix(f"{self._book.device}.")
 
     def _impose(self, guard: Entry, value: Value, wish: Wish) -> None:
         own = Wish(
@@ -82,36 +79,33 @@ class Guards:
             settle_s=guard.point.settle_s,
             priority=wish.priority,
         )
-        guard.layers[Layer.GUARD] = own
+        guard.layers[Layer.GUARD] = guard.living = own
+        self._book.tracks[guard.local].probed = False
         self._store.set_life(guard, own, Life(state=State.READY))
 
-    def _give_back(self, guard: Entry, before: Value | None, kept: Life | None) -> None:
-        imposed = guard.layers.get(Layer.GUARD)
-        if max((layer for layer in guard.layers if layer is not Layer.GUARD), default=None) is not None:
-            self._lift(guard, kept)
-        elif before is None or imposed is None or guard.point.kind.same(before, imposed.value):
-            self._lift(guard, None)
+    def _give_back(self, guard: Entry, before: Value | None) -> None:
+        imposed = guard.layers[Layer.GUARD]
+        if self._has_own(guard) or before is None or guard.point.kind.same(before, imposed.value):
+            self._lift(guard)
         else:
             self._giving_back.add(guard.local)
             self._impose(guard, before, imposed)
 
     def _finish_giving_back(self, guard: Entry) -> None:
-        own_again = any(layer is not Layer.GUARD for layer in guard.layers)
-        if own_again or guard.life is None or guard.life.state in (State.HELD, State.UNSETTLED):
-            self._lift(guard, self._standing[guard.local][2] if own_again else None)
+        ended = guard.life is None or guard.life.state in (State.HELD, State.UNSETTLED)
+        if ended or self._has_own(guard):
+            self._lift(guard)
 
-    def _lift(self, guard: Entry, kept: Life | None) -> None:
+    def _has_own(self, guard: Entry) -> bool:
+        return any(layer is not Layer.GUARD for layer in guard.layers)
+
+    def _lift(self, guard: Entry) -> None:
+        """The guard point's own top wish strives again, or nobody wants it any longer."""
         self._standing.pop(guard.local, None)
         self._giving_back.discard(guard.local)
         guard.layers.pop(Layer.GUARD, None)
-        wish = guard.top
-        if wish is None:
-            guard.life = None
-            self._store.point_changed(guard)
-            return
         self._book.tracks[guard.local].probed = False
-        life = kept if kept is not None and kept.state is State.WAITING else Life(state=State.READY)
-        self._store.set_life(guard, wish, replace(life, attempts=ATTEMPTS))
+        self._begin(guard)
 
 
 def _stays(guard: Entry, guarded: Entry, wall: float) -> Alarm:

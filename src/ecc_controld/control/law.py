@@ -34,8 +34,8 @@ class Event(StrEnum):
     SKIP = "skip"
     OUT_OF_SERVICE = "out_of_service"
     IN_SERVICE = "in_service"
-    FIRE = "fire"
-    PERSON = "person"
+    SUSPEND = "suspend"
+    RESUME = "resume"
     RESTART = "restart"
     SUPERSEDED = "superseded"
     OVERRIDDEN = "overridden"
@@ -354,8 +354,8 @@ TABLE: tuple[Row, ...] = (
     _rows(LIVING, E.SKIP, always, ends(S.PARKED, Outcome.SKIPPED), "go on without"),
     _rows(LIVING, E.OUT_OF_SERVICE, always, ends(S.PARKED, Outcome.OUT_OF_SERVICE), "out of service"),
     _rows(S.PARKED, E.IN_SERVICE, lambda w, f: w.outcome is Outcome.OUT_OF_SERVICE, _anew, "in service"),
-    _rows(LIVING, E.FIRE, always, to(S.SUSPENDED), "fire"),
-    _rows(S.SUSPENDED, E.PERSON, always, _anew, "a person goes on"),
+    _rows(LIVING, E.SUSPEND, always, to(S.SUSPENDED), "suspended: fire, or moved by hand"),
+    _rows(S.SUSPENDED, E.RESUME, always, _anew, "a person goes on"),
     # A start: whatever was under way is in doubt; held wishes wait for their first read (RETURN).
     _rows(STRIVING, E.RESTART, always, _restart, "restart: in doubt"),
     _rows((S.UNSETTLED, S.BLOCKED), E.RESTART, always, _restart, "restart: judged anew"),

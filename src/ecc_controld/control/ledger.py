@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from ecc_controld.hall.store import NEVER, Entry, Store
-from ecc_controld.hall.wish import Layer, State
+from ecc_controld.hall.store import Entry, Store
+from ecc_controld.hall.wish import State
 from ecc_controld.sdk.exchange import Refusal
 from ecc_controld.sdk.point import Reading
 
@@ -34,7 +34,7 @@ class Ledger:
 
     def fire(self, entry: Entry, event: Event, now: float, facts: Facts | None = None) -> None:
         """One event for the top wish of a point."""
-        wish, life = entry.top, entry.life
+        wish, life = entry.living, entry.life
         if wish is None or life is None:
             return
         point = entry.point
@@ -72,7 +72,7 @@ class Ledger:
                 track.quiet_until = entry.trust_after = now + doubt_s
             if entry.dirty:
                 # Something of ours may still be inside the device: what it says counts after the settle time.
-                wish = entry.top
+                wish = entry.living
                 settle = entry.point.settle_s if wish is None else wish.settle_s
                 track.answered_at = now
                 track.settle_until = entry.trust_after = now + settle
@@ -85,7 +85,7 @@ class Ledger:
     def link_down(self, now: float, code: str, detail: str, *, by_us: bool, refused: bool = False) -> None:
         """The device is away, or still away; `by_us`: we dropped it for want of a proper answer."""
         book = self.book
-        if book.online or book.offline_since == NEVER:
+        if book.online:
             book.offline_since = now
         book.online, book.refused, book.reason, book.detail = False, refused, code, detail
         book.observing.clear()
@@ -126,7 +126,7 @@ class Ledger:
         self._answered(entry, now)
         for local in entry.point.disturbs:
             self._disturb(self.book.entries[local], now + entry.point.quiet_s, now)
-        wish = entry.top
+        wish = entry.living
         if wish is None or wish.number != number:
             return
         track.settle_until = now + wish.settle_s
@@ -143,7 +143,7 @@ class Ledger:
             self._disturb(self.book.entries[local], now, now)
         if entry.blind:
             entry.dirty = False
-        wish = entry.top
+        wish = entry.living
         if wish is None or wish.number != number:
             return
         track.settle_until = now
@@ -191,7 +191,7 @@ class Ledger:
 
     def _read(self, entry: Entry, reading: Reading, asked_at: float, now: float) -> None:
         track = self.book.tracks[entry.local]
-        wish, life = entry.top, entry.life
+        wish, life = entry.living, entry.life
         self._store.observe(entry, reading.value, now)
         if asked_at < entry.trust_after or asked_at < track.answered_at:
             if track.answered_at != FOREVER and entry.trust_after != FOREVER:
@@ -219,7 +219,7 @@ class Ledger:
 
     def _judge(self, entry: Entry, asked_at: float, now: float, *, equal: bool, settled: bool) -> None:
         track = self.book.tracks[entry.local]
-        wish, life = entry.top, entry.life
+        wish, life = entry.living, entry.life
         if wish is None or life is None:
             return
         facts = Facts(equal=equal, settling=not settled)
@@ -254,9 +254,3 @@ class Ledger:
         self.fire(entry, Event.RESTART, now)
         if entry.life is not None and entry.life.state is State.DOUBT and not entry.blind:
             entry.dirty = True
-
-
-def own_layer(entry: Entry) -> Layer | None:
-    """The highest layer of a point that is not the keeper's own guard."""
-    layers = [layer for layer in entry.layers if layer is not Layer.GUARD]
-    return max(layers) if layers else None

@@ -24,7 +24,7 @@ class Entry:
 
     `observed` is what the device last said (None: unknown) at `observed_at`. `dirty`: a write was handed over
     whose effect is not proved yet. A read that was sent before `trust_after` judges nothing. `fitted`: the
-    model has this point. `life` belongs to the top wish.
+    model has this point. `life` belongs to the wish `living`, which is the top one as soon as control has seen it.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Entry:
     fitted: bool = True
     layers: dict[Layer, Wish] = field(default_factory=dict)
     life: Life | None = None
+    living: Wish | None = None
 
     @property
     def top(self) -> Wish | None:
@@ -87,7 +88,10 @@ LifeListener = Callable[[Entry, Wish, Life], None]
 
 
 class Store:
-    """All entries, all devices, all alarms, and the number of the last durable acceptance."""
+    """All entries, all devices, all alarms.
+
+    `pending` has the numbers of acceptances that the journal has not confirmed yet: nothing is written for them.
+    """
 
     def __init__(self, points: Iterable[tuple[str, Mapping[str, Point]]]) -> None:
         self.entries: dict[str, Entry] = {}
@@ -95,7 +99,7 @@ class Store:
         self.devices: dict[str, DeviceState] = {}
         self.alarms: dict[str, Alarm] = {}
         self.number = 0
-        self.durable = 0
+        self.pending: set[int] = set()
         self.on_point: list[Callable[[Entry], None]] = []
         self.on_life: list[LifeListener] = []
         self.on_device: list[Callable[[DeviceState], None]] = []
