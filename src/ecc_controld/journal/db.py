@@ -85,8 +85,8 @@ def _refuse_newer(con: sqlite3.Connection, path: Path) -> None:
     if found > schema.SCHEMA:
         raise NewerSchema(
             Text(
-                f"日志库 {path} 由更新的版本写成(格式 {found},本程序为 {schema.SCHEMA});"
-                "请升级程序,或恢复升级前的副本",
+                f"日志库 {path} 由更新的版本写成（格式 {found}，本程序为 {schema.SCHEMA}）；"
+                "请升级程序，或恢复升级前的副本",
                 f"The journal {path} was written by a newer version (schema {found}, this program knows"
                 f" {schema.SCHEMA}); update the program, or put back the copy made before the update",
             )
@@ -150,7 +150,7 @@ def _migrate(con: sqlite3.Connection, path: Path) -> None:
             raise refused from error
         raise MigrationFailed(
             Text(
-                f"日志库 {path} 无法升级({error}),文件保持原样;请恢复旧版程序,或移走该文件后重新开始",
+                f"日志库 {path} 无法升级（{error}），文件保持原样；请恢复旧版程序，或移走该文件后重新开始",
                 f"The journal {path} could not be brought up to date ({error}) and is as it was; put back"
                 " the older program, or move the file away to begin anew",
             )

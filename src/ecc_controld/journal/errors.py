@@ -10,10 +10,10 @@ from ..sdk import EccError, Text
 
 COMMIT_TEXTS = {
     "disk_full": Text(
-        "磁盘已满,记录无法保存;请清理磁盘空间", "The disk is full, nothing can be recorded; free some space"
+        "磁盘已满，记录无法保存；请清理磁盘空间", "The disk is full, nothing can be recorded; free some space"
     ),
     "io_error": Text(
-        "磁盘读写出错,记录无法保存;请检查磁盘", "The disk failed, nothing can be recorded; check the disk"
+        "磁盘读写出错，记录无法保存；请检查磁盘", "The disk failed, nothing can be recorded; check the disk"
     ),
     "bad_change": Text("记录内容无法写入日志库", "This record cannot be written to the journal"),
     "closed": Text("日志库已关闭", "The journal is closed"),
@@ -135,27 +135,27 @@ def open_error(error: OSError | sqlite3.Error, where: str) -> JournalOpenError:
     if full:
         return OpenDiskFull(
             Text(
-                f"磁盘已满,无法在 {where} 建立日志库;请清理磁盘空间",
+                f"磁盘已满，无法在 {where} 建立日志库；请清理磁盘空间",
                 f"The disk is full, no journal can be made in {where}; free some space",
             )
         )
     if no_dir:
         return StateNotADirectory(
             Text(
-                f"{where} 不是目录;请指定一个目录作为状态目录",
+                f"{where} 不是目录；请指定一个目录作为状态目录",
                 f"{where} is not a directory; name a directory for the state",
             )
         )
     if rights:
         return NoRights(
             Text(
-                f"没有权限读写 {where}({error});请把该目录交给运行本程序的用户",
+                f"没有权限读写 {where}（{error}）；请把该目录交给运行本程序的用户",
                 f"No right to read and write {where} ({error}); give it to the user that runs this program",
             )
         )
     return JournalOpenError(
         Text(
-            f"无法打开 {where} 中的日志库({error});请检查磁盘",
+            f"无法打开 {where} 中的日志库（{error}）；请检查磁盘",
             f"The journal in {where} cannot be opened ({error}); check the disk",
         )
     )

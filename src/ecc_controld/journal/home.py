@@ -77,10 +77,10 @@ def _lock(path: Path) -> int:
 def _locked(path: Path, content: bytes) -> JournalOpenError:
     digits = content.strip()
     pid = int(digits) if digits.isdigit() else None
-    who = (f"(进程 {pid})", f" (process {pid})") if pid else ("", "")
+    who = (f"（进程 {pid}）", f" (process {pid})") if pid else ("", "")
     return Locked(
         Text(
-            f"另一个 ecc_controld{who[0]}正在使用状态目录 {path};请先停止它,或换一个状态目录",
+            f"另一个 ecc_controld{who[0]}正在使用状态目录 {path}；请先停止它，或换一个状态目录",
             f"Another ecc_controld{who[1]} is using the state directory {path}; stop it, or name another one",
         ),
         pid,
@@ -100,13 +100,13 @@ def _check_stamp(path: Path, stamp: Stamp) -> None:
     if got is None:
         raise WrongStamp(
             Text(
-                f"无法识别状态目录的标记 {file};请在其中写入 simulated 或 live",
+                f"无法识别状态目录的标记 {file}；请在其中写入 simulated 或 live",
                 f"The stamp {file} of the state directory is not understood; write simulated or live into it",
             )
         )
     raise WrongStamp(
         Text(
-            f"状态目录 {path} 属于{got.zh}大厅,不能用于{want.zh}大厅;请换一个状态目录",
+            f"状态目录 {path} 属于{got.zh}大厅，不能用于{want.zh}大厅；请换一个状态目录",
             f"The state directory {path} belongs to a {got.en} hall, not to a {want.en} one; name another",
         )
     )
