@@ -55,6 +55,7 @@ class Keeper:
         self._session: Session | None = None
         self._wake = asyncio.Event()
         self._deeds: deque[tuple[str, DeedDone]] = deque()
+        self._asked: dict[str, list[asyncio.Future[None]]] = {}
         self.steps = 0
         self.on_rest: Callable[[str, str], None] | None = None
         self._state = store.devices[book.device]
@@ -219,6 +220,9 @@ class Keeper:
             verdict = await pending.outcome
             self._enter(verdict, asked_at)
             answered = isinstance(verdict, Answer) and any(r.point == entry.local for r in verdict.readings)
+            for waiter in self._asked.pop(entry.local, []):
+                if not waiter.done():
+                    waiter.set_result(None)
             if not answered:
                 refusal = verdict if isinstance(verdict, Refusal) else None
                 self.ledger.unread(entry, refusal, asked_at, self._loop.time())
@@ -261,10 +265,14 @@ class Keeper:
             else:
                 self.ledger.fire(disturbed, Event.RESUME, self._loop.time())
 
-    def ask_soon(self, local: str) -> None:
-        """Read a point back as soon as the wire is free."""
+    async def read_anew(self, local: str) -> Value | None:
+        """What the device says to a question asked from now on; waits as long as it takes."""
+        answered: asyncio.Future[None] = self._loop.create_future()
+        self._asked.setdefault(local, []).append(answered)
         self.book.tracks[local].ask_at = self._loop.time()
         self._wake.set()
+        await answered
+        return self.book.entries[local].observed
 
     async def _act(self, session: Session) -> None:
         action, tell = self._deeds.popleft()
