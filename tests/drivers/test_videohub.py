@@ -733,7 +733,7 @@ def talk(twin: VideohubTwin, text: str) -> bytes:
     [
         ("PING:\n\n", "ACK\n\n"),
         ("VIDEO OUTPUT ROUTING:\n3 2\n\n", "ACK\n\nVIDEO OUTPUT ROUTING:\n3 2\n\n"),
-        ("VIDEO OUTPUT ROUTING:\n0 1\n1 0\n\n", "ACK\n\nVIDEO OUTPUT ROUTING:\n0 1\n1 0\n\n"),
+        ("VIDEO OUTPUT ROUTING:\n0 1\n2 0\n\n", "ACK\n\nVIDEO OUTPUT ROUTING:\n0 1\n2 0\n\n"),
         ("VIDEO OUTPUT ROUTING:\n\n", "ACK\n\nVIDEO OUTPUT ROUTING:\n0 0\n1 1\n2 2\n3 3\n\n"),
         ("VIDEO OUTPUT LOCKS:\n3 O\n\n", "ACK\n\nVIDEO OUTPUT LOCKS:\n3 O\n\n"),
         ("VIDEO OUTPUT LOCKS:\n1 F\n\n", "ACK\n\nVIDEO OUTPUT LOCKS:\n1 U\n\n"),
