@@ -166,7 +166,7 @@ def test_an_empty_change_would_be_a_question() -> None:
 
 
 def test_ack_nak_and_line_ends_of_either_kind() -> None:
-    messages = list(VideohubCodec().feed(b"ACK\r\n\r\nNAK\n\n\n\nVIDEO OUTPUT ROUTING:\r\n0 3\r\n\r\n"))
+    messages = list(VideohubCodec().feed(b"ACK\r\n\r\nNAK\n\n\nVIDEO OUTPUT ROUTING:\r\n0 3\r\n\r\n"))
     assert isinstance(messages[0], Ack)
     assert isinstance(messages[1], Nak)
     assert messages[2:] == [Block("VIDEO OUTPUT ROUTING", ("0 3",))]
@@ -331,6 +331,7 @@ def test_points_are_numbered_from_one_and_bytes_from_zero() -> None:
     assert forced.write("out.1.lock", "free").send == b"VIDEO OUTPUT LOCKS:\n0 F\n\n"
     assert forced.write("out.1.lock", "held").send == b"VIDEO OUTPUT LOCKS:\n0 O\n\n"
     assert "out.5" not in driver.points
+    assert driver.points["out.4"].after == {"out.4.lock"}
     assert len(driver.observe()) == 2
     labelled = Videohub(config(labels=True))
     assert len(labelled.observe()) == 4
@@ -368,9 +369,10 @@ def test_an_ack_answers_one_request_only() -> None:
     assert ask(ack) is None
     assert change(ack) is None
     assert driver.heard(ack) == ()
-    assert ask(Ack()) is None, "the second belongs to somebody else"
-    with pytest.raises(RemoteProtocolError):
-        driver.heard(Ack())
+    for stray in (Ack(), Nak()):
+        assert ask(stray) is None, "the second belongs to somebody else"
+        with pytest.raises(RemoteProtocolError):
+            driver.heard(stray)
 
 
 def test_a_change_ends_at_ack_or_nak() -> None:
@@ -671,6 +673,7 @@ async def test_old_firmware_of_the_twin_attaches_too() -> None:
     hall, twin = bench()
     twin.end_prelude, twin.version = False, "2.2"
     assert (await hall.connect()).firmware == "protocol 2.2"
+    assert b"END PRELUDE" not in b"".join(hall.wire.received)
     await twin.close()
 
 
