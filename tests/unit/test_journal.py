@@ -191,6 +191,7 @@ async def test_on_a_nearly_full_disk_small_commits_still_fit(journal: Journal) -
 
 async def test_a_journal_that_was_moved_away_is_not_written_in_secret(journal: Journal, tmp_path: Path) -> None:
     file, away = tmp_path / "state" / "journal.db", tmp_path / "state" / "elsewhere"
+    first = await on_connection(journal, lambda con: con)
     await journal.commit(manual("a", "1"))
     file.rename(away)
     for _ in range(2):
@@ -202,8 +203,24 @@ async def test_a_journal_that_was_moved_away_is_not_written_in_secret(journal: J
         await journal.run("r1")
     away.rename(file)
     await journal.commit(manual("c", "1"))
+    assert await on_connection(journal, lambda con: con) is not first, "fresh handles after a failed disk"
     assert journal.healthy is None
     assert set(journal.recall().puts["manual"]) == {"a", "c"}
+
+
+async def test_a_failed_disk_is_not_asked_by_everyone_who_waits(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts: list[None] = []
+    attempt = journal._writer._attempt
+    monkeypatch.setattr(journal._writer, "_attempt", lambda works: (attempts.append(None), attempt(works))[1])
+    async with slow_disk(journal):
+        tasks = [asyncio.create_task(journal.commit(manual(str(number), "1"))) for number in range(100)]
+        await until(lambda: len(journal._writer._queue) == 100)
+        (tmp_path / "state" / "journal.db").rename(tmp_path / "away")
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [getattr(result, "code", None) for result in results] == ["io_error"] * 100
+    assert len(attempts) == 1
 
 
 async def test_another_session_that_holds_the_file_only_delays(
@@ -236,13 +253,17 @@ async def test_a_slow_disk_never_holds_the_loop(journal: Journal) -> None:
 
 
 async def test_a_waiter_that_leaves_does_not_take_its_commit_back(journal: Journal) -> None:
+    complaints: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
     async with slow_disk(journal):
         commit = asyncio.create_task(journal.commit(manual("a", "1")))
         await until(lambda: len(journal._writer._queue) == 1)
         commit.cancel()
         with pytest.raises(asyncio.CancelledError):
             await commit
-    assert journal.recall().puts["manual"] == {"a": b"1"}
+    await journal.commit(manual("b", "1"))
+    assert journal.recall().puts["manual"] == {"a": b"1", "b": b"1"}
+    assert complaints == []
 
 
 def test_a_loop_that_ended_does_not_stop_the_writer(tmp_path: Path) -> None:

@@ -306,6 +306,7 @@ def test_a_journal_of_schema_1_is_brought_forward_with_a_copy(tmp_path: Path) ->
         asyncio.run(journal.commit(wishes(1, 1)))
     (copy,) = tmp_path.glob("journal.schema-1-*")
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    assert copy.read_bytes()[18] == 1, "one file that a reader may open without writing beside it"
     con = sqlite3.connect(copy)
     assert schema.version(con) == 1
     assert con.execute("SELECT kind, key FROM puts").fetchall() == [("hold", "hall")]

@@ -227,7 +227,7 @@ class Writer:
         with contextlib.suppress(sqlite3.Error):
             if con.in_transaction:
                 con.execute("ROLLBACK")
-        if reconnect or con.in_transaction:  # after a failed disk, begin with fresh file handles
+        if reconnect:  # after a failed disk, begin with fresh file handles
             with contextlib.suppress(sqlite3.Error):
                 con.close()
             self._con = None
