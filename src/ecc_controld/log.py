@@ -189,10 +189,9 @@ class LineWriter:
             return batch
 
     def _tell(self) -> None:
-        """Say in the log itself how much of it is missing, once there is room again."""
+        """Say in the log itself how much of it is missing."""
         with self._wake:
-            count = self._untold if len(self._lines) <= self._capacity // 2 else 0
-            self._untold -= count
+            count, self._untold = self._untold, 0
         if not count:
             return
         try:

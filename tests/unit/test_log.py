@@ -154,11 +154,14 @@ def test_any_value_makes_a_line(log: Log, reader: Reader) -> None:
     found = reader.json()
     assert found["bad"] == "<Bad: RuntimeError in its text>"
     assert (found["nan"], found["raw"]) == ("nan", "\\xff\x00ok")
+    assert json.dumps(found["ring"]) == '[[[[["..."]]]]]'
     assert found["deep"] == {"1": {"2": [3, [4]]}}
 
 
 def test_a_line_is_bounded(log: Log, reader: Reader) -> None:
-    structlog.get_logger().info("big", text="x" * 1_000_000, items=list(range(100_000)))
+    structlog.get_logger().info(
+        "big", text="x" * 1_000_000, items=list(range(100_000)), tree={str(number): 1 for number in range(100_000)}
+    )
     line = reader.line()
     assert len(line) < 20_000
     assert "1000000 characters" in line
@@ -318,10 +321,10 @@ def test_short_secrets_do_not_eat_the_log(log: Log, reader: Reader) -> None:
     redact("7")
     redact("")
     redact("2468")
-    structlog.get_logger().info("pin 7 of 17", text="7", number=7, many=77, code4=2468)
+    structlog.get_logger().info("pin 7 of 17", text="7", nothing="", number=7, many=77, code4=2468)
     found = reader.json()
     assert (found["message"], found["text"], found["number"], found["many"]) == ("pin 7 of 17", "***", "***", 77)
-    assert found["code4"] == "***"
+    assert (found["code4"], found["nothing"]) == ("***", "")
 
 
 class Names:
@@ -445,6 +448,28 @@ def test_the_queue_is_bounded_in_bytes_too(reader: Reader, monkeypatch: pytest.M
     drain(reader, log)
 
 
+def test_room_that_was_read_free_is_used_again(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_module, "MAX_BYTES", 10_000)
+    log = setup(fd=reader.fd, capacity=5)
+    for number in range(200):
+        structlog.get_logger().info("line", number=number, text="x" * 1000)
+        assert reader.json()["number"] == number
+    assert log.dropped == 0
+    log.close()
+
+
+def test_a_second_setup_takes_over_from_the_first(reader: Reader) -> None:
+    first = setup(fd=reader.fd)
+    structlog.get_logger().info("one")
+    second = setup(fd=reader.fd)
+    structlog.get_logger().info("two")
+    logging.getLogger("asyncio").error("three")
+    first.close()  # harmless
+    structlog.get_logger().info("four")
+    second.close()
+    assert [json.loads(line)["message"] for line in reader.rest()] == ["one", "two", "three", "four"]
+
+
 def test_what_waits_is_written_at_close(reader: Reader) -> None:
     log = setup(fd=reader.fd)
     for number in range(30):
@@ -452,6 +477,9 @@ def test_what_waits_is_written_at_close(reader: Reader) -> None:
     log.close()
     structlog.get_logger().info("after the end")
     logging.getLogger("asyncio").error("after the end")
+    assert log.dropped == 0, "nobody asked the closed log"
+    log.writer.put("too late")
+    assert log.dropped == 1
     assert [json.loads(line)["number"] for line in reader.rest()] == list(range(30))
 
 
