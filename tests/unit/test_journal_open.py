@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -33,6 +34,7 @@ from ecc_controld.journal import (
     WrongStamp,
     schema,
 )
+from ecc_controld.journal.errors import commit_error, open_error
 
 HOLD_LOCK = """
 import sys
@@ -189,6 +191,17 @@ def test_no_space_for_a_new_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.undo()
     with opened(tmp_path) as journal:  # what was begun does not stand in the way
         assert journal.quarantined is None
+
+
+@pytest.mark.parametrize(("free", "code"), [(0, "disk_full"), (1000, "io_error")])
+def test_an_io_error_on_a_full_disk_is_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, code: str
+) -> None:
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMSIZE  # seen on a full tmpfs
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_bavail=free, f_frsize=4096))
+    assert commit_error(error, tmp_path).code == code
+    assert open_error(error, tmp_path).code == code
 
 
 def damaged(state: Path, content: bytes) -> None:

@@ -41,7 +41,7 @@ def open_file(home: Path) -> Opened:
         _create(path)
         return Opened(_open_existing(path), quarantined)
     except (OSError, sqlite3.Error) as error:
-        raise open_error(error, str(home)) from error
+        raise open_error(error, home) from error
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -155,7 +155,7 @@ def _migrate(con: sqlite3.Connection, path: Path) -> None:
     except sqlite3.Error as error:
         if says_damaged(error):
             raise
-        refused = open_error(error, str(path.parent))
+        refused = open_error(error, path.parent)
         if type(refused) is not JournalOpenError:
             raise refused from error
         raise MigrationFailed(
