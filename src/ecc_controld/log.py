@@ -8,6 +8,7 @@ machines, short and coloured on a terminal.
 
 from __future__ import annotations
 
+import atexit
 import base64
 import json
 import logging
@@ -272,6 +273,7 @@ class Log:
     def close(self, timeout: float = 1.0) -> None:
         """Write what is queued, for at most `timeout` seconds, and detach; blocking, at the very end."""
         global _current
+        atexit.unregister(self.close)
         logging.getLogger().removeHandler(self._library)
         if _current is self:
             _current = None
@@ -283,6 +285,7 @@ class Log:
         if _current is not None:
             _current.close()
         _current = self
+        atexit.register(self.close)  # whoever ends the process, the last lines are the ones that matter
         logging.getLogger().addHandler(self._library)
 
     def _dropped_line(self, count: int) -> str:

@@ -8,6 +8,8 @@ import json
 import logging
 import os
 import select
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -481,6 +483,19 @@ def test_what_waits_is_written_at_close(reader: Reader) -> None:
     log.writer.put("too late")
     assert log.dropped == 1
     assert [json.loads(line)["number"] for line in reader.rest()] == list(range(30))
+
+
+@pytest.mark.parametrize("end", ["", "raise SystemExit(3)", "raise RuntimeError('boo')"])
+def test_a_process_that_ends_without_close_loses_no_line(end: str) -> None:
+    script = (
+        "import structlog\nfrom ecc_controld.log import setup\nsetup()\n"
+        f"for number in range(1000): structlog.get_logger().info('line', number=number)\n{end}"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], stderr=subprocess.PIPE, text=True, check=False, timeout=60
+    )
+    lines = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
+    assert [line["number"] for line in lines] == list(range(1000))
 
 
 def test_loggers_made_before_setup_work_and_tests_can_listen(log: Log) -> None:
