@@ -120,12 +120,16 @@ class Dialogue:
 
 
 class NumberedExchange(Exchange):
-    """An exchange whose datagrams get their numbers when they are first looked at, that is when they leave."""
+    """An exchange whose datagrams get their numbers when they are first looked at, that is when they leave.
+
+    A copy consists of the parts that are still unanswered: under their old numbers, or under new ones where
+    the camera has turned the old number down.
+    """
 
     def __init__(
         self, dialogue: Dialogue, parts: Sequence[Part], conclude: Conclude, *, opening: bool = False
     ) -> None:
-        self.__dict__.update(
+        self.__dict__.update(  # a frozen dataclass; `send` and `more` are properties here
             judge=self._judge,
             timeout_s=None,
             resends=RESENDS,
@@ -133,19 +137,18 @@ class NumberedExchange(Exchange):
             _parts=tuple(parts),
             _conclude=conclude,
             _opening=opening,
-            _numbers=[],
-            _datagrams=[],
+            _numbers={},
             _got={},
+            _clock=[],
         )
 
     _dialogue: Dialogue
     _parts: tuple[Part, ...]
     _conclude: Conclude
     _opening: bool
-    _numbers: list[int]
-    _datagrams: list[bytes]
+    _numbers: dict[int, int]
     _got: dict[int, bytes]
-    _sent_at: float
+    _clock: list[float]
 
     def __eq__(self, other: object) -> bool:
         return self is other
@@ -159,21 +162,24 @@ class NumberedExchange(Exchange):
     @property
     def send(self) -> bytes:
         """The first datagram."""
-        return self._number()[0]
+        return self._datagrams()[0]
 
     @property
     def more(self) -> tuple[bytes, ...]:
         """The datagrams behind it."""
-        return tuple(self._number()[1:])
+        return tuple(self._datagrams()[1:])
 
-    def _number(self) -> list[bytes]:
-        if not self._datagrams:
-            self.__dict__["_sent_at"] = time.monotonic()
-            for part in self._parts:
-                number = 0 if part.kind == CONTROL else self._dialogue.take_number()
-                self._numbers.append(-1 if part.kind == CONTROL else number)
-                self._datagrams.append(datagram(part.kind, number, part.payload))
-        return self._datagrams
+    def _datagrams(self) -> list[bytes]:
+        if not self._clock:
+            self._clock.append(time.monotonic())
+        out = []
+        for index, part in enumerate(self._parts):
+            if index in self._got:
+                continue
+            if index not in self._numbers:
+                self._numbers[index] = 0 if part.kind == CONTROL else self._dialogue.take_number()
+            out.append(datagram(part.kind, self._numbers[index], part.payload))
+        return out
 
     # -- judging -----------------------------------------------------------------------------------------
 
@@ -191,7 +197,7 @@ class NumberedExchange(Exchange):
         if message.what in (What.NETWORK, What.RESET):
             return None
         for index, part in enumerate(self._parts):
-            if not self._datagrams or not part.awaited or index in self._got:
+            if not part.awaited or index in self._got or index not in self._numbers:
                 continue
             if self._fits(part, message) if self._dialogue.fixed else message.number == self._numbers[index]:
                 return index
@@ -201,7 +207,7 @@ class NumberedExchange(Exchange):
     def _fits(part: Part, message: Message) -> bool:
         # Without numbers only the shape tells what an answer belongs to.
         if message.what in (What.ERROR, What.FAULT):
-            return True
+            return message.code != CANCELLED  # said of a command that had been accepted before
         if part.kind == INQUIRY:
             return message.what is What.ANSWER and len(message.data) in part.answers
         return message.what is What.ACK
@@ -231,17 +237,20 @@ class NumberedExchange(Exchange):
         """`0F 01`: the camera did not expect this number (delivery rules 2 and 3)."""
         if message.code != WRONG_NUMBER:
             return Refusal(f"message type not accepted (0F {message.code:02X})")
+        copies = int((time.monotonic() - self._clock[0]) / self._dialogue.copy_after_s)
         if self._opening:
             return None  # the RESET was lost: it is sent again together with the inquiry
-        if time.monotonic() - self._sent_at < self._dialogue.copy_after_s or self._dialogue.fixed:
+        if copies == 0 or self._dialogue.fixed:
             if any(earlier not in self._got for earlier in range(index)):
                 return None  # only because the one before it was lost: both are sent again
             raise RemoteProtocolError(f"the camera does not accept number {message.number}")
         if self._parts[index].kind == COMMAND and self._numbers[index] == self._dialogue.last:
             self._got[index] = b""  # nothing later was sent, so it is the copy that is refused
             return self._all()
-        # Had a later number been accepted while this one was lost, its copy would be refused just the same.
-        return Refusal("the answer was lost on the way", busy=True)
+        # An inquiry, or a later number has been accepted while this one was lost: its copy is refused all the
+        # same. Either way it is sent anew under a new number, by the next copy or by the core.
+        del self._numbers[index]
+        return None if copies < RESENDS else Refusal("the answer was lost on the way", busy=True)
 
 
 def refusal(code: int, *, inquiry: bool) -> Refusal:

@@ -52,6 +52,8 @@ class ViscaTwin(UdpTwin):
     """What a recall takes on top of the way."""
 
     pan_range: ClassVar[tuple[int, int]] = (-2448, 2448)
+    fine_pan_range: ClassVar[tuple[int, int]] = (-61440, 61440)
+    """Of a model that counts pan with five digits."""
     tilt_range: ClassVar[tuple[int, int]] = (-432, 1296)
     zoom_range: ClassVar[tuple[int, int]] = (0, 0x4000)
 
@@ -69,18 +71,16 @@ class ViscaTwin(UdpTwin):
         super().__init__(config)
 
     def power_on(self) -> None:
-        known = [*self.stored.values(), *self.words.values()]
+        ranges = {
+            "pan": (*(self.fine_pan_range if self._digits == 5 else self.pan_range), self.pan_full_s),
+            "tilt": (*self.tilt_range, self.tilt_full_s),
+            "zoom": (*self.zoom_range, self.zoom_full_s),
+        }
+        known = list(zip(*self.stored.values(), *self.words.values(), strict=True)) or [(0,)] * len(ranges)
+        # A place that the configuration names lies within reach, whatever the range of this model.
         self.axes = {
-            name: Axis(
-                min([low, *(place[n] for place in known)]), max([high, *(place[n] for place in known)]), full
-            )
-            for n, (name, (low, high), full) in enumerate(
-                (
-                    ("pan", self.pan_range, self.pan_full_s),
-                    ("tilt", self.tilt_range, self.tilt_full_s),
-                    ("zoom", self.zoom_range, self.zoom_full_s),
-                )
-            )
+            name: Axis(min(low, *places), max(high, *places), full_s)
+            for (name, (low, high, full_s)), places in zip(ranges.items(), known, strict=True)
         }
         self.power = True
         self.starting = False
