@@ -572,6 +572,23 @@ async def test_a_stop_waits_neither_for_a_recall_nor_for_two_moves() -> None:
     await desk.twin.close()
 
 
+async def test_a_stop_makes_room_when_somebody_else_keeps_both_sockets_busy() -> None:
+    desk = bench(SlowTwin)
+    await desk.connect()
+    other = bench(SlowTwin)
+    other.twin = desk.twin
+    await desk.write("drive", "left")
+    await other.connect()
+    await other.write("preset", "at:2000,0,16000")
+    twin: Any = desk.twin
+    assert isinstance(await desk.write("drive", "left"), Refusal), "nothing but a stop is worth that"
+    assert isinstance(await desk.write("drive", "stop"), Answer)
+    assert not any(axis._speed for axis in twin.axes.values())
+    assert not desk.lost
+    assert not other.lost
+    await desk.twin.close()
+
+
 # -- numbers and lost datagrams ------------------------------------------------------------------------------
 
 

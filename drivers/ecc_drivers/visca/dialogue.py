@@ -43,13 +43,15 @@ Conclude = Callable[[Sequence[bytes]], "Answer | Refusal"]
 class Part:
     """One datagram of an exchange. `answers`: lengths of data that its answer may have (inquiries).
 
-    `awaited`: whether the exchange waits for its answer.
+    `awaited`: whether the exchange waits for its answer. `when_full`: only sent once the camera has said that
+    both sockets are busy.
     """
 
     kind: int
     payload: bytes
     awaited: bool = True
     answers: tuple[int, ...] = ()
+    when_full: bool = False
 
 
 class Dialogue:
@@ -68,29 +70,31 @@ class Dialogue:
             self.last = (self.last + 1) % NUMBERS
         return self.last
 
-    def command(self, *bodies: bytes) -> Exchange:
+    def command(self, *bodies: bytes, urgent: bool = False) -> Exchange:
         """Commands that leave together; the answer is there when each of them is accepted.
 
-        While both sockets of the camera are at work it would refuse anything further, a stop included; what
-        comes now replaces what runs, so that is cancelled first.
+        While both sockets of the camera are at work it refuses anything further, a stop included. What comes
+        now replaces what we have running, so that is cancelled first; an `urgent` command also cancels what
+        somebody else has running, once it is refused for that.
         """
         full = set(SOCKETS) <= set(self.running)
-        parts = [self._part(COMMAND, cancel(socket), awaited=False) for socket in SOCKETS if full]
-        return NumberedExchange(
-            self, [*parts, *(self._part(COMMAND, body) for body in bodies)], lambda _: Answer()
-        )
+        parts: list[Part] = []
+        if full or urgent:
+            parts = [Part(COMMAND, self._packet(cancel(n)), awaited=False, when_full=not full) for n in SOCKETS]
+        parts += [Part(COMMAND, self._packet(body)) for body in bodies]
+        return NumberedExchange(self, parts, lambda _: Answer())
 
     def inquiry(self, conclude: Conclude, *questions: tuple[bytes, tuple[int, ...]]) -> Exchange:
         """Inquiries that leave together, each with the lengths that its answer may have."""
         return NumberedExchange(
-            self, [self._part(INQUIRY, body, answers=lengths) for body, lengths in questions], conclude
+            self, [Part(INQUIRY, self._packet(body), answers=lengths) for body, lengths in questions], conclude
         )
 
     def hello(self, conclude: Conclude, question: tuple[bytes, tuple[int, ...]]) -> Exchange:
         """RESET and one inquiry behind it. Only the inquiry's answer counts: some cameras never answer RESET."""
         self.last = 0
         self.running.clear()
-        ask = self._part(INQUIRY, question[0], answers=question[1])
+        ask = Part(INQUIRY, self._packet(question[0]), answers=question[1])
         reset = [] if self.fixed else [Part(CONTROL, RESET, awaited=False)]
         return NumberedExchange(self, [*reset, ask], conclude, opening=True)
 
@@ -115,8 +119,8 @@ class Dialogue:
         if self.fixed or held <= message.number:  # an older copy says nothing about what runs there now
             del self.running[message.socket]
 
-    def _part(self, kind: int, body: bytes, *, awaited: bool = True, answers: tuple[int, ...] = ()) -> Part:
-        return Part(kind, packet(self._address, body), awaited, answers)
+    def _packet(self, body: bytes) -> bytes:
+        return packet(self._address, body)
 
 
 class NumberedExchange(Exchange):
@@ -140,6 +144,7 @@ class NumberedExchange(Exchange):
             _numbers={},
             _got={},
             _clock=[],
+            _full=[],
         )
 
     _dialogue: Dialogue
@@ -149,6 +154,7 @@ class NumberedExchange(Exchange):
     _numbers: dict[int, int]
     _got: dict[int, bytes]
     _clock: list[float]
+    _full: list[int]
 
     def __eq__(self, other: object) -> bool:
         return self is other
@@ -174,7 +180,7 @@ class NumberedExchange(Exchange):
             self._clock.append(time.monotonic())
         out = []
         for index, part in enumerate(self._parts):
-            if index in self._got:
+            if index in self._got or (part.when_full and not self._full):
                 continue
             if index not in self._numbers:
                 self._numbers[index] = 0 if part.kind == CONTROL else self._dialogue.take_number()
@@ -216,6 +222,10 @@ class NumberedExchange(Exchange):
         part = self._parts[index]
         self._dialogue.note(message)
         if message.what is What.ERROR:
+            if message.code == BUFFER_FULL and self._parts[0].when_full and self._copies() < RESENDS:
+                self._full.append(index)
+                del self._numbers[index]
+                return None  # the next copy makes room first
             return refusal(message.code, inquiry=part.kind == INQUIRY)
         if part.kind == INQUIRY:
             if message.what is not What.ANSWER:
@@ -227,6 +237,10 @@ class NumberedExchange(Exchange):
         self._got[index] = message.data
         return None
 
+    def _copies(self) -> int:
+        """How many copies have been sent, by the clock: the session sends them, spread over the time-out."""
+        return int((time.monotonic() - self._clock[0]) / self._dialogue.copy_after_s)
+
     def _all(self) -> Verdict:
         awaited = [index for index, part in enumerate(self._parts) if part.awaited]
         if all(index in self._got for index in awaited):
@@ -237,11 +251,10 @@ class NumberedExchange(Exchange):
         """`0F 01`: the camera did not expect this number (delivery rules 2 and 3)."""
         if message.code != WRONG_NUMBER:
             return Refusal(f"message type not accepted (0F {message.code:02X})")
-        copies = int((time.monotonic() - self._clock[0]) / self._dialogue.copy_after_s)
         if self._opening:
             return None  # the RESET was lost: it is sent again together with the inquiry
-        if copies == 0 or self._dialogue.fixed:
-            if any(earlier not in self._got for earlier in range(index)):
+        if self._copies() == 0 or self._dialogue.fixed:
+            if any(earlier in self._numbers and earlier not in self._got for earlier in range(index)):
                 return None  # only because the one before it was lost: both are sent again
             raise RemoteProtocolError(f"the camera does not accept number {message.number}")
         if self._parts[index].kind == COMMAND and self._numbers[index] == self._dialogue.last:
@@ -250,7 +263,7 @@ class NumberedExchange(Exchange):
         # An inquiry, or a later number has been accepted while this one was lost: its copy is refused all the
         # same. Either way it is sent anew under a new number, by the next copy or by the core.
         del self._numbers[index]
-        return None if copies < RESENDS else Refusal("the answer was lost on the way", busy=True)
+        return None if self._copies() < RESENDS else Refusal("the answer was lost on the way", busy=True)
 
 
 def refusal(code: int, *, inquiry: bool) -> Refusal:

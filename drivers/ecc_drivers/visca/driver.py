@@ -253,7 +253,7 @@ class Visca(Driver):
             bodies.append(codec.pan_tilt_drive(pan, tilt, speeds.pan, speeds.tilt))
         if "zoom" in stopping:
             bodies.append(codec.zoom_drive(zoom, speeds.zoom))
-        return self._dialogue.command(*bodies)
+        return self._dialogue.command(*bodies, urgent=word == "stop")
 
     def heard(self, message: Message) -> Sequence[Reading]:
         """Completions, copies and network changes: nothing to learn, the core polls the position."""
