@@ -193,7 +193,7 @@ def test_position_vector() -> None:
         "0111 0004 00000001 9041ff",  # wrong length
         "0111 0000 00000001",  # nothing inside
         "0111 0003 00000001 904100",  # no end mark
-        "0111 0005 00000001 90ff50 02ff",  # end mark inside
+        "0111 0005 00000001 9050ff02ff",  # end mark inside
         "0111 0003 00000001 8141ff",  # not from a camera
         "0111 0003 00000001 9071ff",  # no such reply
         "0100 0003 00000001 9041ff",  # a camera sends no commands
@@ -360,6 +360,16 @@ async def test_no_answer_at_all_is_no_link() -> None:
     with pytest.raises(LinkError) as failed:
         await desk.connect()
     assert failed.value.code == "no_answer"
+
+
+async def test_a_camera_that_is_not_ready_yet_is_tried_again_later() -> None:
+    class Booting(QuickTwin):
+        def _inquire(self, body: bytes) -> bytes:
+            return b"\x90\x61\x41\xff"
+
+    with pytest.raises(LinkError) as failed:
+        await bench(Booting).connect()
+    assert failed.value.code == "not_ready"
 
 
 async def test_a_lost_reset_is_sent_again() -> None:
@@ -556,6 +566,50 @@ async def test_stop_ends_what_was_driven() -> None:
     await desk.twin.close()
 
 
+@pytest.mark.parametrize(
+    ("word", "sent"),
+    [
+        ("up", "06 01 08 08 03 01"),
+        ("down", "06 01 08 08 03 02"),
+        ("left", "06 01 08 08 01 03"),
+        ("right", "06 01 08 08 02 03"),
+        ("up-left", "06 01 08 08 01 01"),
+        ("up-right", "06 01 08 08 02 01"),
+        ("down-left", "06 01 08 08 01 02"),
+        ("down-right", "06 01 08 08 02 02"),
+        ("tele", "04 07 23"),
+        ("wide", "04 07 33"),
+    ],
+)
+async def test_directions(word: str, sent: str) -> None:
+    desk = bench(SlowTwin)
+    await desk.connect()
+    assert await desk.write("drive", word) == Answer()
+    assert payloads(desk) == [f"81 01 {sent} ff"]
+    await desk.twin.close()
+
+
+async def test_after_a_reconnect_a_stop_stops_everything() -> None:
+    desk = bench(SlowTwin)
+    await desk.connect()
+    await desk.write("drive", "tele")
+    desk.session.abort("reset")
+    await desk.connect()
+    await desk.write("drive", "stop")
+    assert payloads(desk) == ["81 01 06 01 08 08 03 03 ff", "81 01 04 07 00 ff"]
+    await desk.twin.close()
+
+
+async def test_a_new_recall_replaces_two_running_moves() -> None:
+    desk = bench(SlowTwin)
+    await desk.connect()
+    await desk.write("preset", "at:2000,400,16000")
+    desk.wire.sent.clear()
+    assert await desk.write("preset", "overview") == Answer()
+    assert payloads(desk) == ["81 21 ff", "81 22 ff", "81 01 04 3f 02 01 ff"]
+    await desk.twin.close()
+
+
 async def test_a_stop_waits_neither_for_a_recall_nor_for_two_moves() -> None:
     desk = bench(SlowTwin)
     await desk.connect()
@@ -582,7 +636,10 @@ async def test_a_stop_makes_room_when_somebody_else_keeps_both_sockets_busy() ->
     await other.write("preset", "at:2000,0,16000")
     twin: Any = desk.twin
     assert isinstance(await desk.write("drive", "left"), Refusal), "nothing but a stop is worth that"
+    desk.wire.sent.clear()
     assert isinstance(await desk.write("drive", "stop"), Answer)
+    stop = "81 01 06 01 08 08 03 03 ff"
+    assert payloads(desk) == [stop, "81 21 ff", "81 22 ff", stop]
     assert not any(axis._speed for axis in twin.axes.values())
     assert not desk.lost
     assert not other.lost
@@ -594,6 +651,18 @@ async def test_a_stop_makes_room_when_somebody_else_keeps_both_sockets_busy() ->
 
 def numbers(desk: Bench) -> list[int]:
     return [int.from_bytes(sent[4:8], "big") for sent in desk.wire.sent]
+
+
+async def test_numbers_go_on_from_0_after_the_last_one() -> None:
+    desk = bench()
+    await desk.connect()
+    driver: Any = desk.driver
+    driver._dialogue.last = desk.wire._peer.memory["last"] = 2**32 - 2
+    for _ in range(3):
+        assert await desk.write("power", True) == Answer()
+        assert await desk.read("power") is True
+    assert numbers(desk)[-6:] == [2**32 - 1, 0, 1, 2, 3, 4]
+    assert not desk.lost
 
 
 async def test_an_exchange_that_never_leaves_takes_no_number() -> None:
@@ -683,6 +752,8 @@ async def test_half_of_a_lost_question_is_asked_again_without_losing_the_link(lo
     setattr(desk.twin, lost, 1)
     assert await desk.read("preset") == "parked"
     assert not desk.lost
+    # Only what is unanswered is sent again; an answer that was lost is asked for under a new number.
+    assert numbers(desk)[3:] == {"lose_requests": [3, 4, 3, 4], "lose_replies": [3, 4, 3, 5]}[lost]
 
 
 async def test_a_refused_copy_proves_nothing_once_a_later_number_was_sent() -> None:
@@ -882,6 +953,8 @@ async def test_what_is_done_by_hand_is_read() -> None:
     assert await desk.read("preset") == "speaker"
     desk.twin.poke("position.pan", -700)
     assert await desk.read("preset") == "at:-700,-120,9000"
+    desk.twin.poke("position.tilt", 30000)
+    assert await desk.read("position.tilt") == ViscaTwin.tilt_range[1], "no motor passes its end stop"
     desk.twin.poke("power", False)
     assert await desk.read("power") is False
     with pytest.raises(KeyError):

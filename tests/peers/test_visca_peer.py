@@ -22,8 +22,8 @@ from ecc_drivers.visca.driver import Visca, ViscaOptions
 from ecc_drivers.visca.twin import ViscaTwin
 
 HOST = "127.0.0.2"
-TRIES = 40
-"""The client waits 0.1 s for an answer; on a busy machine it may have to ask more often than five times."""
+PATIENCE_S = 5.0
+"""The client waits 0.1 s for an answer and then goes on; on a busy machine that would be too short."""
 
 
 class SharingTwin(ViscaTwin):
@@ -81,7 +81,8 @@ async def twin() -> AsyncIterator[SharingTwin]:
 @pytest.fixture
 async def camera(twin: SharingTwin) -> AsyncIterator[Camera]:
     client = await asyncio.to_thread(Camera, HOST, twin._at[1])
-    client.num_retries = TRIES
+    client._cmd_sock.settimeout(PATIENCE_S)
+    client._inq_sock.settimeout(PATIENCE_S)
     yield client
     client.close_connection()
 

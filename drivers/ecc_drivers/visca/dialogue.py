@@ -96,7 +96,7 @@ class Dialogue:
         self.running.clear()
         ask = Part(INQUIRY, self._packet(question[0]), answers=question[1])
         reset = [] if self.fixed else [Part(CONTROL, RESET, awaited=False)]
-        return NumberedExchange(self, [*reset, ask], conclude, opening=True)
+        return NumberedExchange(self, [*reset, ask], conclude)
 
     def heard(self, message: Message) -> None:
         """A message that answers no exchange: completions and copies. Raises RemoteProtocolError for a number
@@ -130,9 +130,7 @@ class NumberedExchange(Exchange):
     the camera has turned the old number down.
     """
 
-    def __init__(
-        self, dialogue: Dialogue, parts: Sequence[Part], conclude: Conclude, *, opening: bool = False
-    ) -> None:
+    def __init__(self, dialogue: Dialogue, parts: Sequence[Part], conclude: Conclude) -> None:
         self.__dict__.update(  # a frozen dataclass; `send` and `more` are properties here
             judge=self._judge,
             timeout_s=None,
@@ -140,7 +138,6 @@ class NumberedExchange(Exchange):
             _dialogue=dialogue,
             _parts=tuple(parts),
             _conclude=conclude,
-            _opening=opening,
             _numbers={},
             _got={},
             _clock=[],
@@ -150,7 +147,6 @@ class NumberedExchange(Exchange):
     _dialogue: Dialogue
     _parts: tuple[Part, ...]
     _conclude: Conclude
-    _opening: bool
     _numbers: dict[int, int]
     _got: dict[int, bytes]
     _clock: list[float]
@@ -251,11 +247,9 @@ class NumberedExchange(Exchange):
         """`0F 01`: the camera did not expect this number (delivery rules 2 and 3)."""
         if message.code != WRONG_NUMBER:
             return Refusal(f"message type not accepted (0F {message.code:02X})")
-        if self._opening:
-            return None  # the RESET was lost: it is sent again together with the inquiry
         if self._copies() == 0 or self._dialogue.fixed:
             if any(earlier in self._numbers and earlier not in self._got for earlier in range(index)):
-                return None  # only because the one before it was lost: both are sent again
+                return None  # only because the one before it (a RESET too) was lost: both are sent again
             raise RemoteProtocolError(f"the camera does not accept number {message.number}")
         if self._parts[index].kind == COMMAND and self._numbers[index] == self._dialogue.last:
             self._got[index] = b""  # nothing later was sent, so it is the copy that is refused
