@@ -121,6 +121,39 @@ def notification(method: str, params: Any) -> bytes:
     return _encode({"jsonrpc": "2.0", "method": method, "params": params})
 
 
+Call: TypeAlias = tuple[str, Any]
+"""Method and params."""
+
+
+def get(component: str, names: Sequence[str]) -> Call:
+    """Asks for controls: of a component, or named controls when `component` is empty."""
+    if component:
+        return "Component.Get", {"Name": component, "Controls": [{"Name": name} for name in names]}
+    return "Control.Get", list(names)
+
+
+def set_one(component: str, name: str, what: Mapping[str, Any]) -> Call:
+    """Sets one control; `what` is `{"Value": v}`, with `Ramp` in seconds where it shall ramp."""
+    one = {"Name": name, **what}
+    return ("Component.Set", {"Name": component, "Controls": [one]}) if component else ("Control.Set", one)
+
+
+def add_to_group(group: str, component: str, names: Sequence[str]) -> Call:
+    """Puts controls into a change group, which is made if need be."""
+    if component:
+        controls = [{"Name": name} for name in names]
+        return "ChangeGroup.AddComponentControl", {
+            "Id": group,
+            "Component": {"Name": component, "Controls": controls},
+        }
+    return "ChangeGroup.AddControl", {"Id": group, "Controls": list(names)}
+
+
+def load_snapshot(bank: str, number: int, ramp_s: float) -> Call:
+    """Loads snapshot `number` of a bank, in `ramp_s` seconds."""
+    return "Snapshot.Load", {"Name": bank, "Bank": number, **({"Ramp": ramp_s} if ramp_s else {})}
+
+
 def parse(frame: bytes) -> Message:
     """One message without its NUL; raises RemoteProtocolError for anything that QRC does not know."""
     try:
@@ -133,10 +166,10 @@ def parse(frame: bytes) -> Message:
     if isinstance(raw.get("method"), str):
         return Notice(raw["method"], raw.get("params"))
     number = _number(raw.get("id"), frame)
-    error = raw.get("error")
-    if isinstance(error, dict) and _is_number(error.get("code")):
-        return Fault(number, int(error["code"]), str(error.get("message") or ""))
-    if "result" in raw and error is None:
+    refusal = raw.get("error")
+    if isinstance(refusal, dict) and _is_number(refusal.get("code")):
+        return Fault(number, int(refusal["code"]), str(refusal.get("message") or ""))
+    if "result" in raw and refusal is None:
         return Result(number, raw["result"])
     raise RemoteProtocolError(f"neither answer nor notice: {frame[:80]!r}")
 
@@ -228,5 +261,5 @@ def _control_state(item: Any, component: str) -> ControlState:
         name=item["Name"],
         value=value if isinstance(value, bool) or _is_number(value) else _text(value),
         string=_text(item.get("String")),
-        position=float(position) if _is_number(position) else None,
+        position=float(position) if position is not None and _is_number(position) else None,
     )

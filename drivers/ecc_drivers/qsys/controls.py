@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from ecc_controld.sdk import Choice, ConfigError, Kind, Number, Point, Switch, Text, Value, Words
+from ecc_controld.sdk import Action, Choice, ConfigError, Kind, Number, Point, Switch, Text, Value, Words
 
 from .codec import ControlState
 
@@ -74,6 +74,17 @@ class ControlOptions:
 
 
 @dataclass(frozen=True)
+class ActionOptions:
+    """A one-shot deed: a control that is set to a value (a trigger: 1)."""
+
+    control: str
+    component: str = ""
+    value: Code = 1
+    title_zh: str = ""
+    title_en: str = ""
+
+
+@dataclass(frozen=True)
 class Control:
     """A configured control: its point and its translation between core and hall."""
 
@@ -84,6 +95,12 @@ class Control:
     def key(self) -> tuple[str, str]:
         """Component (empty for a named control) and control name, as the design spells them."""
         return self.options.component, self.options.control
+
+    def reported_in(self, state: ControlState) -> bool:
+        """Whether the report says anything about it: many do not carry the position."""
+        if self.options.kind == "position":
+            return state.position is not None
+        return state.value is not None or state.string is not None
 
     def decode(self, state: ControlState) -> Value:
         """The canonical value, or the core's own words in angle brackets where the kind cannot hold them."""
@@ -150,6 +167,15 @@ def build_control(name: str, options: ControlOptions) -> Control:
         measured=meter,
     )
     return Control(point, options)
+
+
+def build_action(name: str, given: ActionOptions) -> Action:
+    """The action `name`; raises ConfigError below `actions.<name>`."""
+    if not POINT_NAME.fullmatch(name):
+        raise ConfigError("an action's name is lower-case words joined by dots", option=f"actions.{name}")
+    if not given.control:
+        raise ConfigError("the control's name in the design is missing", option=f"actions.{name}.control")
+    return Action(name, Text(given.title_zh or name, given.title_en or name))
 
 
 def plain_code(raw: Code) -> Code:

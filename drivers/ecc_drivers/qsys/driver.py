@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from ecc_controld.sdk import (
-    Action,
     Answer,
     ConfigError,
     DeviceConfig,
@@ -22,14 +21,13 @@ from ecc_controld.sdk import (
     Refusal,
     RemoteProtocolError,
     Session,
-    Text,
     Value,
     Verdict,
 )
 
 from . import codec
-from .codec import ControlState, EngineStatus, Fault, Message, Notice, QrcCodec, Result
-from .controls import POINT_NAME, Code, ControlOptions, build_control, plain_code
+from .codec import Call, ControlState, EngineStatus, Fault, Message, Notice, QrcCodec, Result
+from .controls import ActionOptions, ControlOptions, build_action, build_control, plain_code
 from .snapshot import SnapshotOptions, build_presets
 
 GROUP = "ecc"
@@ -39,17 +37,6 @@ NAMES_AT_ONCE = 100
 """Controls asked for in one message: a whole design never comes near the message limit."""
 
 Key = tuple[str, str]
-
-
-@dataclass(frozen=True)
-class ActionOptions:
-    """A one-shot deed: a control that is set to a value (a trigger: 1)."""
-
-    control: str
-    component: str = ""
-    value: Code = 1
-    title_zh: str = ""
-    title_en: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,7 +73,7 @@ class QSys(Driver):
         self.points = {name: control.point for name, control in self._controls.items()}
         if self._presets is not None:
             self.points["preset"] = self._presets.point
-        self.actions = {name: _action(name, given) for name, given in self._options.actions.items()}
+        self.actions = {name: build_action(name, given) for name, given in self._options.actions.items()}
         self._by_key: dict[Key, list[str]] = {}
         for name, control in self._controls.items():
             self._by_key.setdefault(control.key, []).append(name)
@@ -157,7 +144,7 @@ class QSys(Driver):
 
     async def _check_names(self, session: Session, component: str, names: Sequence[str]) -> None:
         """Remember what the design lacks: one wrong name must not blind all the others."""
-        _, answer = await self._call(session, *_get(component, names))
+        _, answer = await self._call(session, *codec.get(component, names))
         if isinstance(answer, Result):
             found = {state.name for state in codec.control_states(answer.result, component)}
             self._missing |= {(component, name) for name in names if name not in found}
@@ -173,12 +160,7 @@ class QSys(Driver):
     async def _ask_for_pushes(self, session: Session) -> None:
         """Build the change group anew; a core that has none left is polled only."""
         for component, names in self._asked(self._missing):
-            method, params = "ChangeGroup.AddControl", dict[str, Any](Id=GROUP, Controls=list(names))
-            if component:
-                controls = [{"Name": name} for name in names]
-                method, params = "ChangeGroup.AddComponentControl", {"Id": GROUP}
-                params["Component"] = {"Name": component, "Controls": controls}
-            _, answer = await self._call(session, method, params)
+            _, answer = await self._call(session, *codec.add_to_group(GROUP, component, names))
             if isinstance(answer, Fault):
                 return
         self._autopoll, _ = await self._call(
@@ -218,13 +200,13 @@ class QSys(Driver):
 
     def _numbered_read(self, component: str, names: Sequence[str]) -> tuple[int, Exchange]:
         def take(result: Any) -> Answer | Refusal:
-            states = codec.control_states(result, component)
-            if not {state.name for state in states} & set(names):
-                return Refusal(f"{subject}: not in the design", not_fitted=True)
-            return Answer(tuple(self._readings(states)))
+            readings = self._readings(codec.control_states(result, component))
+            if not readings:
+                return Refusal(f"{subject}: not reported by the core", not_fitted=True)
+            return Answer(tuple(readings))
 
         subject = _called(component, names)
-        return self._ask(*_get(component, names), subject, take)
+        return self._ask(*codec.get(component, names), subject, take)
 
     def _read_preset(self) -> Exchange:
         """Asks for every witness, in as many messages as there are components. The last answer decides; the
@@ -233,7 +215,9 @@ class QSys(Driver):
         presets = self._presets
         assert presets is not None
         by_component: dict[str, list[str]] = {}
-        for component, name in dict.fromkeys(self._controls[witness].key for witness in presets.witnesses):
+        keys = dict.fromkeys(self._controls[witness].key for witness in presets.witnesses)
+        # One that the design lacks would cost the others their answer; the verdict names it.
+        for component, name in [key for key in keys if key not in self._missing] or keys:
             by_component.setdefault(component, []).append(name)
         parts: dict[float, Exchange] = dict(
             self._numbered_read(component, names) for component, names in by_component.items()
@@ -275,6 +259,7 @@ class QSys(Driver):
             Reading(name, self._controls[name].decode(state))
             for state in states
             for name in self._by_key.get((state.component, state.name), ())
+            if self._controls[name].reported_in(state)
         ]
         self._seen.update((reading.point, reading.value) for reading in readings)
         return readings
@@ -297,10 +282,10 @@ class QSys(Driver):
         if pushed is None:
             return ()  # a notice of something that we do not follow
         readings = self._readings(pushed[1])
-        presets = self._presets
-        if presets is not None and any(reading.point in presets.witnesses for reading in readings):
-            if all(witness in self._seen for witness in presets.witnesses):
-                readings.append(Reading("preset", presets.word(self._seen, self._controls)))
+        witnesses = self._presets.witnesses if self._presets is not None else ()
+        told = any(reading.point in witnesses for reading in readings)
+        if self._presets is not None and told and all(witness in self._seen for witness in witnesses):
+            readings.append(Reading("preset", self._presets.word(self._seen, self._controls)))
         return readings
 
     def _check_status(self, status: EngineStatus) -> None:
@@ -317,10 +302,9 @@ class QSys(Driver):
         presets = self._presets
         if point == "preset" and presets is not None:
             options = presets.options
-            params: dict[str, Any] = {"Name": options.bank, "Bank": presets.number(value)}
-            if options.ramp:
-                params["Ramp"] = options.ramp
-            return self._command("Snapshot.Load", params, f"{options.bank} {params['Bank']}")
+            number = presets.number(value)
+            call = codec.load_snapshot(options.bank, number, options.ramp)
+            return self._command(call, f"{options.bank} {number}")
         control = self._controls[point]
         return self._set(*control.key, control.encode(value))
 
@@ -332,13 +316,9 @@ class QSys(Driver):
         return self._set(given.component, given.control, {"Value": plain_code(given.value)})
 
     def _set(self, component: str, name: str, what: Mapping[str, Any]) -> Exchange:
-        one = {"Name": name, **what}
-        called = _called(component, [name])
-        if component:
-            return self._command("Component.Set", {"Name": component, "Controls": [one]}, called)
-        return self._command("Control.Set", one, called)
+        return self._command(codec.set_one(component, name, what), _called(component, [name]))
 
-    def _command(self, method: str, params: Any, called: str) -> Exchange:
+    def _command(self, call: Call, called: str) -> Exchange:
         # What an acknowledgement says about values is what was wanted, not what is true: no readings.
         def take(result: Any) -> Answer | Refusal:
             unknown = codec.unknown_controls(result)
@@ -346,7 +326,7 @@ class QSys(Driver):
                 return Refusal(f"{called}: unknown control", not_fitted=True)
             return Refusal(f"{called}: not done") if result is False else Answer()
 
-        return self._ask(method, params, called, take)[1]
+        return self._ask(*call, called, take)[1]
 
     # -- exchanges ---------------------------------------------------------------------------------------
 
@@ -373,12 +353,6 @@ class QSys(Driver):
         return self._ask("StatusGet", 0, "status", take)[1]
 
 
-def _get(component: str, names: Sequence[str]) -> tuple[str, Any]:
-    if component:
-        return "Component.Get", {"Name": component, "Controls": [{"Name": name} for name in names]}
-    return "Control.Get", list(names)
-
-
 def _called(component: str, names: Sequence[str]) -> str:
     """What people know the controls by: their names in the design."""
     few = ", ".join(names[:3]) + (", .." if len(names) > 3 else "")
@@ -399,11 +373,3 @@ def _sound(answer: Result | Fault) -> Any:
     if answer.code == codec.LOGON_REQUIRED:
         raise LinkRefused("wrong_password", str(answer))
     raise LinkError("not_ready", str(answer))
-
-
-def _action(name: str, given: ActionOptions) -> Action:
-    if not POINT_NAME.fullmatch(name):
-        raise ConfigError("an action's name is lower-case words joined by dots", option=f"actions.{name}")
-    if not given.control:
-        raise ConfigError("the control's name in the design is missing", option=f"actions.{name}.control")
-    return Action(name, Text(given.title_zh or name, given.title_en or name))
