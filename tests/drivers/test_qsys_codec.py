@@ -101,7 +101,9 @@ def test_split_glued_and_empty_messages() -> None:
 
 def test_component_answers_carry_the_component_and_the_position() -> None:
     items = [{"Name": "gain", "Value": -6.5, "String": "-6.5dB", "Position": 0.75}]
-    assert codec.control_states(items, "APM") == [ControlState("APM", "gain", -6.5, "-6.5dB", 0.75)]
+    known = [ControlState("APM", "gain", -6.5, "-6.5dB", 0.75)]
+    assert codec.control_states({"Name": "APM", "Controls": items}) == known
+    assert codec.control_states(items, "APM") == known
 
 
 CHANGES = [
@@ -203,9 +205,8 @@ def test_what_json_cannot_say_is_our_own_fault() -> None:
 
 # -- properties ------------------------------------------------------------------------------------------
 
-SCALARS = (
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)
-)
+FLOATS = st.floats(allow_nan=False, allow_infinity=False)
+SCALARS = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | FLOATS
 JSON = st.recursive(
     SCALARS | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),

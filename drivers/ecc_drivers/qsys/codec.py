@@ -177,9 +177,11 @@ def parse(frame: bytes) -> Message:
 def control_states(items: Any, component: str = "") -> list[ControlState]:
     """The controls of a `Control.Get`, `Component.Get` or change group answer ("Methods").
 
-    `component` is that of the request; an item's own `Component` wins. Raises RemoteProtocolError for items
-    that are no controls.
+    `component` is that of the request; what the answer says wins. Raises RemoteProtocolError for items that
+    are no controls.
     """
+    if isinstance(items, dict) and "Controls" in items:
+        items, component = items["Controls"], str(items.get("Name") or component)
     if not isinstance(items, list):
         raise RemoteProtocolError(f"not a list of controls: {items!r}"[:200])
     return [_control_state(item, component) for item in items]
