@@ -193,9 +193,9 @@ class QSysTwin(TcpTwin):
         return _message(method="EngineStatus", params=params)
 
     def _logon(self, peer: Peer, params: Any) -> bool:
-        user, _, pin = (self.config.secret or "").rpartition(":")
-        user = getattr(self.config.options, "user", "") or user
-        if self.config.secret and (params["User"], params["Password"]) != (user, pin):
+        secret, user = self.config.secret or "", getattr(self.config.options, "user", "")
+        account = [user, secret] if user or ":" not in secret else secret.split(":", 1)
+        if secret and [params["User"], params["Password"]] != account:
             raise Refused(10)
         peer.memory["logged_on"] = True
         return True
