@@ -18,7 +18,7 @@ import pytest
 
 from ecc_controld.sdk import FAULTS, Address
 from ecc_controld.twins import simulated_secret
-from ecc_controld.twins.child import TwinsFailed, TwinsProcess, parse_address, twins_at
+from ecc_controld.twins.child import TwinsError, TwinsProcess, parse_address, twins_at
 
 TESTS = Path(__file__).parents[1]
 PROGRAM = (sys.executable, "-c", f"import sys; sys.path.insert(0, {str(TESTS)!r}); "
@@ -28,8 +28,12 @@ HERE = Path("plain")
 
 @asynccontextmanager
 async def twins() -> AsyncIterator[tuple[TwinsProcess, aiohttp.ClientSession]]:
-    async with TwinsProcess(HERE, program=PROGRAM) as process, aiohttp.ClientSession(process.control_url) as http:
-        yield process, http
+    process = await TwinsProcess.start(HERE, program=PROGRAM)
+    try:
+        async with aiohttp.ClientSession(process.control_url) as http:
+            yield process, http
+    finally:
+        await process.stop()
 
 
 async def call(http: aiohttp.ClientSession, method: str, path: str, **how: Any) -> tuple[int, Any]:
@@ -284,40 +288,32 @@ async def test_standard_input_that_is_nothing_is_at_its_end() -> None:
 
 
 async def test_the_daemon_notices_the_death_of_its_twins() -> None:
-    process = TwinsProcess(HERE, program=PROGRAM)
-    await process.start()
-    assert process.pid is not None
+    process = await TwinsProcess.start(HERE, program=PROGRAM)
     watch = asyncio.create_task(process.ended())
     os.kill(process.pid, signal.SIGKILL)
     async with asyncio.timeout(10):
         assert await watch == "ecc-twins ended with code -9"
     await process.stop()
-    assert process.pid is None
-    assert await process.ended() == "ecc-twins is not running"
 
 
 async def test_stop_ends_the_child() -> None:
-    process = TwinsProcess(HERE, program=PROGRAM)
-    await process.start()
-    pid = process.pid
-    assert pid is not None
+    process = await TwinsProcess.start(HERE, program=PROGRAM)
+    assert not gone(process.pid)
     await process.stop()
-    assert gone(pid)
+    assert gone(process.pid)
     await process.stop()
 
 
 async def test_a_child_that_fails_to_start_says_why() -> None:
-    process = TwinsProcess(Path("broken"), program=PROGRAM)
-    with pytest.raises(TwinsFailed, match=r"(?s)code 2 before it was ready.*hall.yaml:3:1: 坏了"):
-        await process.start()
-    assert process.pid is None
+    with pytest.raises(TwinsError, match=r"(?s)before it was ready .* code 2.*hall.yaml:3:1: 坏了"):
+        await TwinsProcess.start(Path("broken"), program=PROGRAM)
 
 
 MUTE = """
-import signal, sys, time
+import os, signal, sys, time
 if {stubborn}:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-print("thinking", file=sys.stderr, flush=True)
+print("thinking", os.getpid(), file=sys.stderr, flush=True)
 time.sleep(60)
 """
 
@@ -325,21 +321,16 @@ time.sleep(60)
 @pytest.mark.parametrize("stubborn", [False, True])
 async def test_a_child_that_is_never_ready_is_killed(stubborn: bool) -> None:
     program = (sys.executable, "-c", MUTE.format(stubborn=stubborn))
-    process = TwinsProcess(HERE, program=program, ready_s=2.0, stop_s=0.2)
-    starting = asyncio.create_task(process.start())
-    await until(lambda: process.pid is not None)
-    pid = process.pid
-    assert pid is not None
-    with pytest.raises(TwinsFailed, match=r"(?s)not ready within 2 s.*thinking"):
-        await starting
-    assert gone(pid)
+    with pytest.raises(TwinsError, match=r"(?s)not ready within 2 s.*thinking") as caught:
+        await TwinsProcess.start(HERE, program=program, ready_s=2.0, stop_s=0.2)
+    assert gone(int(str(caught.value).split()[-1]))
 
 
 async def test_nobody_at_the_url() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
-        with pytest.raises(TwinsFailed, match="no twins at"):
+        with pytest.raises(TwinsError, match="no twins at"):
             await twins_at(url)
 
 
