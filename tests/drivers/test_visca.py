@@ -42,6 +42,7 @@ class QuickTwin(ViscaTwin):
     """Fast motors, and datagrams that can get lost."""
 
     power_up_s = 0.2
+    boot_s = 0.3
     pan_full_s = 1.0
     tilt_full_s = 1.0
     zoom_full_s = 1.0
@@ -893,6 +894,8 @@ async def test_twin_stores_recalls_and_forgets_presets_also_over_a_power_cut() -
     assert raw.send("81 01 04 3f 02 06 ff") == ["90 61 41 ff"], "nothing is stored there"
     await twin.fault("reboot")
     raw = Raw(twin)
+    assert raw.send("81 09 04 00 ff") == [], "it is starting"
+    await until(lambda: not twin.booting)
     assert twin.place == (0, 0, 0)
     assert raw.send("81 01 04 3f 02 05 ff") == ["90 41 ff"]
     await until(lambda: twin.place == (70, 80, 90))

@@ -45,6 +45,8 @@ class ViscaTwin(UdpTwin):
     model: ClassVar[tuple[int, int, int]] = (0x0001, 0x050B, 0x0100)
 
     power_up_s: ClassVar[float] = 2.0
+    boot_s: ClassVar[float] = 4.0
+    """How long it is deaf after a power cut: long enough to be missed, as with a real camera."""
     pan_full_s: ClassVar[float] = 3.0
     tilt_full_s: ClassVar[float] = 2.0
     zoom_full_s: ClassVar[float] = 2.0
@@ -84,6 +86,7 @@ class ViscaTwin(UdpTwin):
         }
         self.power = True
         self.starting = False
+        self.booting = False
         self.autofocus = True
         self.last_preset = 0
         self.sockets: dict[int, Job] = {}
@@ -112,10 +115,18 @@ class ViscaTwin(UdpTwin):
                 raise ValueError("a whole number")
             axis.jump(value)
 
+    async def _reboot(self) -> None:
+        await super()._reboot()
+        self.booting = True
+        self.later(self.boot_s, self._booted)
+
+    def _booted(self) -> None:
+        self.booting = False
+
     # -- datagrams ---------------------------------------------------------------------------------------
 
     def frames(self, peer: Peer, data: bytes) -> Iterable[bytes]:
-        return (data,)
+        return () if self.booting else (data,)
 
     def answer(self, peer: Peer, frame: bytes) -> Iterable[bytes]:
         length = int.from_bytes(frame[2:4], "big")
