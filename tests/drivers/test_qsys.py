@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import pytest
-from pydantic import TypeAdapter
+from qsys_hall import CONTROLS, VERIFY, bench, config, core, until
 
 from ecc_controld.sdk import (
-    Address,
     Answer,
-    ConfigError,
-    DeviceConfig,
     Driver,
     LinkError,
     LinkRefused,
@@ -25,56 +21,9 @@ from ecc_controld.sdk import (
     Value,
 )
 from ecc_controld.sdk.testing import Bench, DriverConformance
-from ecc_drivers.qsys.driver import QSys, QSysOptions
+from ecc_drivers.qsys.codec import Fault, Notice, Result
+from ecc_drivers.qsys.driver import QSys
 from ecc_drivers.qsys.twin import QSysTwin
-
-CONTROLS: dict[str, Any] = {
-    "mic.1.gain": {"control": "Mic1Gain", "kind": "gain", "title_zh": "主席话筒增益", "title_en": "Chair gain"},
-    "mic.1.mute": {"control": "Mic1Mute", "kind": "mute"},
-    "master.mute": {"control": "MasterMute", "kind": "mute"},
-    "master.gain": {"component": "Master", "control": "gain", "kind": "gain", "min": "-80", "max": "10"},
-    "fader": {"component": "Master", "control": "fader", "kind": "position"},
-    "level.1": {"control": "Mic1Meter", "kind": "meter"},
-    "src": {"control": "SourceSel", "kind": "choice", "words": {"pc": "1", "mcu": "2"}},
-    "page": {"component": "Sign", "control": "text", "kind": "text"},
-    "volume": {"control": "Lobby", "kind": "level", "max": 10},
-}
-VERIFY = {
-    "duty": {"mic.1.gain": "-30", "mic.1.mute": "true", "master.gain": "-10"},
-    "emergency": {"mic.1.gain": -10, "mic.1.mute": False, "master.gain": "-10"},
-}
-PRESETS: dict[str, int | str] = {"duty": 1, "emergency": "2"}
-ACTIONS = {"chime": {"control": "ChimeTrigger", "title_zh": "提示音", "title_en": "Chime"}}
-
-
-def config(secret: str | None = None, presets: dict[str, int | str] | None = None, **options: Any) -> DeviceConfig:
-    """A device as the loader hands it over: values as text or as numbers."""
-    given = {"controls": CONTROLS, "actions": ACTIONS, "snapshot": {"verify": VERIFY}, **options}
-    return DeviceConfig(
-        id="dsp",
-        name=Text("音频处理器", "DSP"),
-        address=Address("tcp", "127.0.0.1", 1710),
-        options=TypeAdapter(QSysOptions).validate_python(given),
-        secret=secret,
-        presets=PRESETS if presets is None else presets,
-    )
-
-
-def bench(twin: type[QSysTwin] = QSysTwin, device: DeviceConfig | None = None) -> Bench:
-    device = device or config()
-    return Bench(QSys(device), twin(device))
-
-
-def core(made: Bench) -> QSysTwin:
-    assert isinstance(made.twin, QSysTwin)
-    return made.twin
-
-
-async def until(true: Callable[[], object], seconds: float = 5.0) -> None:
-    """Wait for a condition; the test fails when it does not come true in time."""
-    async with asyncio.timeout(seconds):
-        while not true():
-            await asyncio.sleep(0.005)
 
 
 class TestConformance(DriverConformance):
@@ -232,16 +181,17 @@ async def test_an_acknowledgement_carries_no_readings(answer: Any) -> None:
 
 
 async def test_a_ramp_is_asked_for_and_waited_out() -> None:
-    controls = {"gain": {"control": "G", "kind": "gain", "ramp": "0.3"}}
-    made = bench(device=config(controls=controls, snapshot={}, presets={}))
+    slow, quick = ({"control": name, "kind": "gain", "ramp": ramp} for name, ramp in (("S", "60"), ("Q", 0.1)))
+    made = bench(device=config(controls={"slow": slow, "quick": quick}, snapshot={}, presets={}))
     await made.connect()
-    assert made.driver.points["gain"].settle_s == pytest.approx(2.3)
-    await made.write("gain", 0.0)
-    assert b'"Ramp":0.3' in made.wire.sent[-1]
-    on_the_way = await made.read("gain")
+    assert made.driver.points["slow"].settle_s == 62.0
+    await made.write("slow", 0.0)
+    assert b'"Ramp":60.0' in made.wire.sent[-1]
+    on_the_way = await made.read("slow")
     assert isinstance(on_the_way, float)
     assert -20.0 <= on_the_way < 0.0
-    assert await made.settle("gain", 0.0) == 0.0
+    await made.write("quick", 0.0)
+    assert await made.settle("quick", 0.0) == 0.0
     await made.twin.close()
 
 
@@ -325,6 +275,51 @@ async def test_a_whole_window_is_answered_each_to_its_own_question() -> None:
     await made.twin.close()
 
 
+def test_a_judge_takes_only_the_answer_to_its_own_question() -> None:
+    driver = QSys(config())
+    exchanges = [driver.write("mic.1.mute", True), driver.query("mic.1.mute"), driver.query("preset")]
+    exchanges += [driver.act("chime"), driver.write("preset", "duty"), *driver.observe()]
+    for exchange in exchanges:
+        numbers = [json.loads(part)["id"] for part in exchange.send.split(b"\0")[:-1]]
+        assert exchange.judge is not None
+        others: list[Any] = [Result(None, True), Notice("EngineStatus", {"State": "Active"})]
+        for number in (min(numbers) - 1, max(numbers) + 1, max(numbers) + 0.5, None):
+            others += [Result(number, [{"Name": "Mic1Mute", "Value": 1}]), Fault(number, 8, "Unknown control")]
+        assert [exchange.judge(other) for other in others] == [None] * len(others)
+        for number in numbers[:-1]:
+            assert exchange.judge(Fault(number, 8, "Unknown control")) is None, "there is more to come"
+        assert isinstance(exchange.judge(Fault(numbers[-1], 8, "Unknown control")), Refusal)
+
+
+@pytest.mark.parametrize(
+    ("result", "taken"),
+    [
+        (True, True),
+        ({}, True),
+        (None, True),
+        ([], True),
+        (False, False),
+        (["gain"], False),
+        ([{"Name": "gain"}], False),
+    ],
+)
+def test_a_set_is_believed_only_when_it_was_done(result: Any, taken: bool) -> None:
+    exchange = QSys(config()).write("master.gain", -3.0)
+    assert exchange.judge is not None
+    verdict = exchange.judge(Result(json.loads(exchange.send[:-1])["id"], result))
+    assert isinstance(verdict, Answer if taken else Refusal)
+
+
+async def test_changes_under_a_foreign_number_cost_the_connection() -> None:
+    made = bench()
+    await made.connect()
+    (peer,) = made.twin.peers
+    made.twin.say(peer, b'{"jsonrpc":"2.0","id":99999,"result":{"Id":"ecc","Changes":[]}}\0')
+    await until(lambda: made.lost)
+    assert made.lost[0][0] == "mismatched_answer"
+    await made.twin.close()
+
+
 async def test_an_answer_to_nobody_costs_the_connection() -> None:
     made = bench()
     await made.connect()
@@ -380,91 +375,6 @@ async def test_no_feedback_wanted_none_asked() -> None:
     await made.twin.close()
 
 
-# -- presets ---------------------------------------------------------------------------------------------
-
-
-async def test_a_preset_is_proved_through_its_controls() -> None:
-    made = bench()
-    await made.connect()
-    assert await made.read("preset") == "<unknown>"
-    assert isinstance(await made.write("preset", "emergency"), Answer)
-    assert b'"Snapshot.Load","params":{"Name":"Presets","Bank":2}' in made.wire.sent[-1]
-    assert await made.read("preset") == "<unknown>", "the gains follow a little later"
-    assert await made.settle("preset", "emergency") == "emergency"
-    assert await made.read("mic.1.gain") == -10.0
-    made.twin.poke("preset", "duty")
-    assert await made.settle("preset", "duty") == "duty"
-    made.twin.poke("mic.1.mute", False)
-    assert await made.read("preset") == "<unknown>"
-    await made.twin.close()
-
-
-async def test_a_push_of_a_witness_hints_at_the_preset() -> None:
-    made = bench(device=config(feedback_s=0.03))
-    await made.connect()
-    made.twin.poke("preset", "emergency")
-    await until(lambda: Reading("preset", "emergency") in made.heard)
-    await made.twin.close()
-
-
-async def test_what_a_preset_does_to_others_is_declared() -> None:
-    snapshot = {"verify": VERIFY, "guard": ["master.mute"], "ramp": "1.5", "settle": 2, "bank": "Hall"}
-    made = bench(device=config(snapshot=snapshot))
-    point = made.driver.points["preset"]
-    assert point.disturbs == {"mic.1.gain", "mic.1.mute", "master.gain"}
-    assert point.guard == {"master.mute": True}
-    assert (point.settle_s, point.quiet_s) == (3.5, 1.7)
-    await made.connect()
-    await made.write("preset", "duty")
-    assert b'{"Name":"Hall","Bank":1,"Ramp":1.5}' in made.wire.sent[-1]
-    explicit = QSys(config(snapshot={"verify": VERIFY, "guard": ["master.mute"], "disturbs": ["master.mute"]}))
-    assert explicit.points["preset"].disturbs == {"master.mute"}
-    await made.twin.close()
-
-
-async def test_without_verify_a_preset_is_blind() -> None:
-    made = bench(device=config(snapshot={}))
-    assert made.driver.points["preset"].access == "write"
-    await made.connect()
-    assert isinstance(await made.write("preset", "duty"), Answer)
-    assert "preset" not in await made.read_all()
-    await made.twin.close()
-
-
-async def test_a_snapshot_that_does_not_exist_is_a_refusal() -> None:
-    made = Bench(QSys(config(presets={"duty": 1, "emergency": 7})), QSysTwin(config()))
-    await made.connect()
-    said = await made.write("preset", "emergency")
-    assert isinstance(said, Refusal)
-    assert "Presets 7" in said.reason
-    assert not said.not_fitted
-    await made.twin.close()
-
-
-async def test_a_witness_that_the_design_lacks_is_named() -> None:
-    controls = {name: given for name, given in CONTROLS.items() if name != "mic.1.mute"}
-    device = config(controls=controls, snapshot={}, presets={})
-    made = Bench(QSys(config()), QSysTwin(device))
-    await made.connect()
-    said = await made.ask("preset")
-    assert isinstance(said, Refusal)
-    assert said.not_fitted
-    assert "Mic1Mute" in said.reason
-    assert not made.lost
-    await made.twin.close()
-
-
-async def test_a_preset_is_safe_against_an_error_half_way() -> None:
-    made = bench()
-    await made.connect()
-    del core(made).design.knobs["", "Mic1Mute"]
-    said = await made.ask("preset")
-    assert isinstance(said, Refusal)
-    assert await made.read("master.gain") == -20.0
-    assert not made.lost, "the answers of the other components are nobody's surprise"
-    await made.twin.close()
-
-
 # -- the connection --------------------------------------------------------------------------------------
 
 
@@ -478,13 +388,13 @@ async def test_a_core_without_controls_is_still_asked() -> None:
 
 async def test_a_silent_client_is_dropped_and_a_polling_one_is_not() -> None:
     class Impatient(QSysTwin):
-        idle_s: ClassVar[float] = 0.2
+        idle_s: ClassVar[float] = 0.5
 
     made = bench(Impatient)
     await made.connect()
     loop = asyncio.get_running_loop()
     started = loop.time()
-    while loop.time() < started + 3 * Impatient.idle_s:
+    while loop.time() < started + 2 * Impatient.idle_s:
         assert await made.read("mic.1.gain") is not None
     await until(lambda: made.lost)
     assert made.lost == [("closed_by_device", "")]
@@ -494,65 +404,3 @@ async def test_a_silent_client_is_dropped_and_a_polling_one_is_not() -> None:
 def test_polling_finds_a_dead_connection_within_five_seconds() -> None:
     assert QSys.poll_s + QSys.answer_s <= 5.0
     assert QSys.poll_s < QSysTwin.idle_s / 2
-
-
-# -- configuration ---------------------------------------------------------------------------------------
-
-GAIN = {"control": "G", "kind": "gain"}
-MUTE = {"control": "M", "kind": "mute"}
-ONE = {"g": GAIN, "m": MUTE, "lamp": {"control": "L", "kind": "mute", "read_only": True}}
-
-
-@pytest.mark.parametrize(
-    ("options", "where"),
-    [
-        ({"controls": {"Mic 1": GAIN}}, "controls.Mic 1"),
-        ({"controls": {"preset": GAIN}}, "controls.preset"),
-        ({"controls": {"g": {"control": "", "kind": "gain"}}}, "controls.g.control"),
-        ({"controls": {"g": {**GAIN, "min": 5, "max": 5}}}, "controls.g.max"),
-        ({"controls": {"g": {**GAIN, "tolerance": -1}}}, "controls.g.tolerance"),
-        ({"controls": {"g": {**GAIN, "words": {"a": 1}}}}, "controls.g.words"),
-        ({"controls": {"g": {"control": "S", "kind": "choice"}}}, "controls.g.words"),
-        ({"controls": {"g": {"control": "S", "kind": "choice", "words": {"a": 1, "b": "1"}}}}, "controls.g.words"),
-        ({"controls": {"m": {**MUTE, "ramp": 1}}}, "controls.m.ramp"),
-        ({"feedback_s": -1}, "feedback_s"),
-        ({"actions": {"Chime!": {"control": "C"}}}, "actions.Chime!"),
-        ({"actions": {"chime": {"control": ""}}}, "actions.chime.control"),
-        ({"snapshot": {"verify": {"duty": {"g": 1}}}}, "snapshot.verify"),
-        ({"snapshot": {"verify": {"duties": {"g": 1}, "duty": {"g": 2}}}}, "snapshot.verify.duties"),
-        ({"snapshot": {"verify": {"duty": {"x": 1}, "emergency": {"g": 2}}}}, "snapshot.verify.duty.x"),
-        ({"snapshot": {"verify": {"duty": {"g": 99}, "emergency": {"g": 2}}}}, "snapshot.verify.duty.g"),
-        ({"snapshot": {"verify": {"duty": {"g": 1}, "emergency": {"g": 1.05}}}}, "snapshot.verify.emergency"),
-        ({"snapshot": {"verify": {"duty": {"g": 1}, "emergency": {}}}}, "snapshot.verify.emergency"),
-        ({"snapshot": {"guard": ["g"]}}, "snapshot.guard"),
-        ({"snapshot": {"guard": ["lamp"]}}, "snapshot.guard"),
-        ({"snapshot": {"guard": ["nobody"]}}, "snapshot.guard"),
-        ({"snapshot": {"disturbs": ["nobody"]}}, "snapshot.disturbs.nobody"),
-        (
-            {"snapshot": {"guard": ["m"], "verify": {"duty": {"m": True}, "emergency": {"m": False}}}},
-            "snapshot.verify",
-        ),
-        ({"snapshot": {"ramp": -1}}, "snapshot"),
-    ],
-)
-def test_options_that_cannot_be_right_are_named(options: dict[str, Any], where: str) -> None:
-    with pytest.raises(ConfigError) as caught:
-        QSys(config(**{"controls": ONE, "snapshot": {}, "actions": {}, **options}))
-    assert caught.value.option == where
-
-
-@pytest.mark.parametrize("presets", [{"a": "one"}, {"a": 0}, {"a": 1, "b": "1"}])
-def test_presets_are_snapshot_numbers(presets: dict[str, int | str]) -> None:
-    with pytest.raises(ConfigError, match="snapshot"):
-        QSys(config(controls=ONE, snapshot={}, presets=presets))
-
-
-def test_titles_ranges_and_meters() -> None:
-    driver = QSys(config())
-    assert driver.points["mic.1.gain"].title == Text("主席话筒增益", "Chair gain")
-    assert driver.points["mic.1.mute"].title == Text("静音 mic.1.mute", "Mute mic.1.mute")
-    assert driver.points["master.gain"].kind.range() == {"min": -80.0, "max": 10.0}
-    meter = driver.points["level.1"]
-    assert (meter.access, meter.fleeting, meter.measured) == ("read", True, True)
-    lamp = QSys(config(controls=ONE, snapshot={}, presets={})).points["lamp"]
-    assert (lamp.access, lamp.fleeting) == ("read", False)

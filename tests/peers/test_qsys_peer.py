@@ -104,6 +104,14 @@ async def test_what_the_client_sets_the_twin_holds(twin: QSysTwin, core: Core) -
     assert (knob(twin, "Mic1Gain"), knob(twin, "Mic1Mute"), knob(twin, "SourceSel")) == (-6.5, True, 2)
 
 
+async def test_a_control_stays_in_its_range_and_its_kind(twin: QSysTwin, core: Core) -> None:
+    await said(core.Control.set, "Mic1Gain", 99.0)
+    assert knob(twin, "Mic1Gain") == 20.0
+    assert (await said(core.Control.set, "Mic1Gain", "loud"))["Code"] == -32602
+    assert (await said(core.Control.set, "SourceSel", 7))["Code"] == -32602
+    assert (knob(twin, "Mic1Gain"), knob(twin, "SourceSel")) == (20.0, 1)
+
+
 async def test_what_the_twin_holds_the_client_reads(twin: QSysTwin, core: Core) -> None:
     twin.poke("mic.1.gain", -12.0)
     twin.poke("mic.1.mute", True)

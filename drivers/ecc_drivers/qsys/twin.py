@@ -82,7 +82,6 @@ class QSysTwin(TcpTwin):
         rebooted = bool(self.state)
         self.design = Design(self.config)
         self.design_name = getattr(self.config.options, "design", "") or "Hall"
-        self._loads = 0
         self.state = "Idle" if rebooted and self.boot_s else "Active"
         if self.state == "Idle":
             self.later(self.boot_s, lambda: self.set_state("Active"))
@@ -304,21 +303,18 @@ class QSysTwin(TcpTwin):
 
     def _load(self, snapshot: Mapping[Key, Any], ramp_s: float) -> None:
         """Switches at once; numbers ramp, or jump a little after the acknowledgement as real designs do."""
-        self._loads += 1
-        load = self._loads
         numbers = {key: value for key, value in snapshot.items() if self.design.knobs[key].numeric}
         for key, value in snapshot.items():
             if key not in numbers:
                 self.design.knobs[key].set(value)
         if ramp_s or not self.fade_after_s:
-            self._move(numbers, ramp_s, load)
+            self._move(numbers, ramp_s)
         else:
-            self.later(self.fade_after_s, lambda: self._move(numbers, 0.0, load))
+            self.later(self.fade_after_s, lambda: self._move(numbers, 0.0))
 
-    def _move(self, numbers: Mapping[Key, Any], ramp_s: float, load: int) -> None:
-        if load == self._loads:
-            for key, value in numbers.items():
-                self.design.knobs[key].set(value, ramp_s)
+    def _move(self, numbers: Mapping[Key, Any], ramp_s: float) -> None:
+        for key, value in numbers.items():
+            self.design.knobs[key].set(value, ramp_s)
 
     # -- change groups -----------------------------------------------------------------------------------
 
