@@ -254,9 +254,10 @@ class TcpTwin(Twin):
 
     scheme: ClassVar[str] = "tcp"
     single_session: ClassVar[bool] = False
+    _server: asyncio.Server | None = None
 
     async def serve(self, host: str, port: int) -> tuple[str, int]:
-        self._server: asyncio.Server | None = await self._listen(host, port)
+        self._server = await self._listen(host, port)
         address = self._server.sockets[0].getsockname()
         self._at = (str(address[0]), int(address[1]))
         return self._at
@@ -318,12 +319,16 @@ class UdpTwin(Twin):
     """
 
     scheme: ClassVar[str] = "udp"
+    _transport: asyncio.DatagramTransport | None = None
+
+    def __init__(self, config: DeviceConfig) -> None:
+        self._by_address: dict[Any, Peer] = {}
+        super().__init__(config)
 
     async def serve(self, host: str, port: int) -> tuple[str, int]:
-        self._transport: asyncio.DatagramTransport | None = await self._bind(host, port)
+        self._transport = await self._bind(host, port)
         address = self._transport.get_extra_info("sockname")
         self._at = (str(address[0]), int(address[1]))
-        self._by_address: dict[Any, Peer] = {}
         return self._at
 
     async def close(self) -> None:
