@@ -274,20 +274,11 @@ class TcpTwin(Twin):
     scheme: ClassVar[str] = "tcp"
     single_session: ClassVar[bool] = False
     _server: asyncio.Server | None = None
-<<<<<<< HEAD
     _place: socket.socket | None = None
 
     async def serve(self, host: str, port: int) -> tuple[str, int]:
         self._at = (host, port)
         return await self._listen(_bound(socket.SOCK_STREAM, self._at))
-=======
-
-    async def serve(self, host: str, port: int) -> tuple[str, int]:
-        self._server = await self._listen(host, port)
-        address = self._server.sockets[0].getsockname()
-        self._at = (str(address[0]), int(address[1]))
-        return self._at
->>>>>>> pjlink
 
     async def close(self) -> None:
         await self._deafen()
@@ -362,28 +353,17 @@ class UdpTwin(Twin):
     """
 
     scheme: ClassVar[str] = "udp"
-<<<<<<< HEAD
     stream: ClassVar[bool] = False
     deafening: ClassVar[frozenset[str]] = frozenset({"refuse", "reset"})
     _transport: asyncio.DatagramTransport | None = None
     _place: socket.socket | None = None
-=======
-    _transport: asyncio.DatagramTransport | None = None
->>>>>>> pjlink
 
     def __init__(self, config: DeviceConfig) -> None:
         self._by_address: dict[Any, Peer] = {}
         super().__init__(config)
 
     async def serve(self, host: str, port: int) -> tuple[str, int]:
-<<<<<<< HEAD
         return await self._open(_bound(socket.SOCK_DGRAM, (host, port)))
-=======
-        self._transport = await self._bind(host, port)
-        address = self._transport.get_extra_info("sockname")
-        self._at = (str(address[0]), int(address[1]))
-        return self._at
->>>>>>> pjlink
 
     async def close(self) -> None:
         await self._deafen()
