@@ -7,6 +7,7 @@ inside.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 
 from hypothesis import settings
@@ -279,6 +280,10 @@ class PipelinedHall(Hall):
 
 
 TestHall = Hall.TestCase
-TestHall.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+# A slice here; `make soak` takes a thousand longer ones.
+SOAK = bool(os.environ.get("ECC_SOAK"))
+TestHall.settings = settings(
+    max_examples=1000 if SOAK else 60, stateful_step_count=60 if SOAK else 30, deadline=None
+)
 TestPipelinedHall = PipelinedHall.TestCase
 TestPipelinedHall.settings = TestHall.settings
