@@ -302,6 +302,16 @@ class TestLogin:
         assert refused.value.code == "wrong_password"
         await twin.close()
 
+    async def test_the_display_closes_after_a_wrong_password(self) -> None:
+        twin = QuickTwin(config())
+        bench = Bench(PJLink(config(secret="bad")), twin)
+        with pytest.raises(LinkRefused):
+            await bench.connect()
+        await until(lambda: bench.lost)
+        assert bench.lost == [("closed_by_device", "")]
+        assert not twin.peers
+        await twin.close()
+
     @pytest.mark.parametrize("model", ["twin display", "ECC Twin"])
     async def test_the_configured_model(self, model: str) -> None:
         bench, twin = await online(model=model)
