@@ -122,7 +122,7 @@ def make_points(options: PJLinkOptions, inputs: Choice) -> list[Point]:
             kind=inputs,
             title=Text("输入", "Input"),
             trait="source",
-            settle_s=6.0,
+            settle_s=12.0,  # some units refuse it for seconds after they are on
             requery_s=0.5,
             after=on,
             disturbs=frozenset({"freeze"}),
@@ -138,7 +138,7 @@ def make_points(options: PJLinkOptions, inputs: Choice) -> list[Point]:
 
 
 def _switch(name: str, title: Text, after: frozenset[str]) -> Point:
-    return Point(name=name, kind=Switch(), title=title, trait=name, settle_s=3.0, requery_s=0.3, after=after)
+    return Point(name=name, kind=Switch(), title=title, trait=name, settle_s=6.0, requery_s=0.3, after=after)
 
 
 def _shown(name: str, kind: Kind, title: Text, trait: str) -> Point:
