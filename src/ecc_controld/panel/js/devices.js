@@ -28,6 +28,7 @@ function identity(device) {
 }
 
 function lastExchange(device) {
+  second.value;
   if (typeof device.last_exchange_age_s !== "number") return t("never");
   const s = device.last_exchange_age_s + (performance.now() - device.arrivedAt) / 1000;
   return t("ago", { age: age(s) });
@@ -46,8 +47,6 @@ function Device({ device }) {
 }
 
 export function DevicesPage() {
-  changed.value;
-  second.value;
   useEffect(() => {
     refresh();
     const timer = setInterval(refresh, REFRESH_MS);

@@ -10,7 +10,7 @@ import { Question } from "./question.js";
 import { RunsPage } from "./runs.js";
 import { route } from "./route.js";
 import { lang, theme, toggleLang, toggleTheme } from "./settings.js";
-import { changed, store } from "./store.js";
+import { store } from "./store.js";
 import { age } from "./words.js";
 
 const PAGES = { home: HomePage, devices: DevicesPage, runs: RunsPage };
@@ -37,7 +37,6 @@ function Simulated() {
 }
 
 function Header() {
-  changed.value;
   const { hall, run } = store;
   const drill = run?.drill && run.state !== "closed";
   return html`<header>
@@ -76,7 +75,7 @@ export function Frame() {
   const Page = PAGES[route.value.page];
   return html`<div class=${`frame ${link.value}`}>
     <${Header} /><${Nav} />
-    <main class=${route.value.page}><${Banner} /><${Page} id=${route.value.id} /></main>
+    <main><${Banner} /><div class=${`view ${route.value.page}`}><${Page} id=${route.value.id} /></div></main>
     <${Question} />
   </div>`;
 }

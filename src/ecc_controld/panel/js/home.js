@@ -1,12 +1,11 @@
 // Home: the mode and its lamp, the keys, the switch in progress or its scorecard, what is not as wanted.
 import { html } from "../vendor/preact-signals-htm.js";
-import { second } from "./clock.js";
 import { say, t } from "./i18n.js";
 import { Icon } from "./icons.js";
 import { Keys } from "./keys.js";
 import { notice } from "./press.js";
 import { RunCard } from "./runcard.js";
-import { changed, store } from "./store.js";
+import { store } from "./store.js";
 import { deviceName, linkLook, moment, pointName, reason, sceneName, value } from "./words.js";
 
 function Mode() {
@@ -98,8 +97,6 @@ function NotAsWanted() {
 }
 
 export function HomePage() {
-  changed.value;
-  second.value;
   return html`<div class="left"><${Mode} /><${RunCard} run=${store.run} /></div>
     <div class="right"><${Links} /><${NotAsWanted} /></div>`;
 }

@@ -7,6 +7,8 @@ import { isLive } from "./live.js";
 import { bootCount, changed, store } from "./store.js";
 
 const EXPIRES_MS = 5000;
+// A press that has not arrived by then is refused as too old, even if the server's time was known a little wrong.
+const LOST_MS = 6000;
 const ASK_EVERY_MS = 1000;
 const ASK_UNTIL_MS = 30000;
 
@@ -70,7 +72,7 @@ async function ask(scene, key, began) {
     const found = store.run?.key === key || (await get(`/api/v1/runs?key=${key}`));
     if (found === true || found?.runs?.length) return;
     const none = found === undefined || (found !== null && !found.runs?.length);
-    if (none && age > EXPIRES_MS) {
+    if (none && age >= LOST_MS) {
       notice.value = words("lostNot", "lostNotText", scene);
       return;
     }

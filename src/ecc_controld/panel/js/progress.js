@@ -79,6 +79,8 @@ function summary({ device, cards }) {
     total: cards.length,
     confirmed: phases.filter((now) => now === "confirmed" || now === "late").length,
     sent: phases.filter((now) => SENT.has(now)).length,
+    // Whatever was ever handed over to the device, confirmed or not.
+    commanded: cards.filter((card) => SENT.has(phase(card)) || (card.outcome !== "already" && card.evidence !== "none")).length,
     failed: phases.filter((now) => now === "failed").length,
     worstCard: cards[phases.indexOf(worst)],
     // What a row may claim is the weakest proof among its points.

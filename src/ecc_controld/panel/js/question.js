@@ -13,7 +13,7 @@ function Asked({ scene, held }) {
     <h1 id="ask">${t("endTitle", { mode })}</h1>
     <p>${t("endText", { scene: say(scene.title) })}</p>
     <div class="answers">
-      <button type="button" class="act" autofocus data-test="answer-no" onClick=${close}>${t("endNo")}</button>
+      <button type="button" class="act" data-test="answer-no" onClick=${close}>${t("endNo")}</button>
       <button type="button" class="act strong" data-test="answer-yes" onClick=${() => press(scene, true)}>
         ${t("endYes", { mode })}</button>
     </div>

@@ -3,7 +3,7 @@ import { html, useEffect, useState } from "../vendor/preact-signals-htm.js";
 import { serverNow } from "./clock.js";
 import { has, t } from "./i18n.js";
 import { Icon } from "./icons.js";
-import { link } from "./live.js";
+import { link, lostAt } from "./live.js";
 import { byDevice, elapsed, figures, isFine, notFine, tally } from "./progress.js";
 import { store } from "./store.js";
 import { age, deviceName, evidence, outcome, pointName, reason, sceneName, seconds, value, verdictLook } from "./words.js";
@@ -23,7 +23,8 @@ function Elapsed({ run }) {
     const timer = setInterval(() => tick((n) => n + 1), TICK_MS);
     return () => clearInterval(timer);
   }, [moves]);
-  const took = elapsed(run, serverNow());
+  const silence = link.value === "live" ? 0 : performance.now() - lostAt.value;
+  const took = elapsed(run, serverNow() === null ? null : serverNow() - silence);
   const over = took > run.objective_s;
   return html`<div class="took"><span class=${`big ${over ? "warn" : ""}`} data-test="elapsed">${seconds(took)}
       <small>${t("seconds")}</small></span>
@@ -51,8 +52,7 @@ function Bar({ row }) {
 }
 
 function state(row) {
-  if (row.phase === "failed") return reason(row.worstCard) || outcome(row.worstCard.outcome);
-  if (row.phase === "aside") return outcome(row.worstCard.outcome);
+  if (row.phase === "failed" || row.phase === "aside") return outcome(row.worstCard.outcome);
   if (row.phase === "confirmed") return row.already ? outcome("already") : evidence(row.evidence);
   if (row.phase === "waiting") {
     const device = store.devices.get(row.device);
@@ -63,16 +63,17 @@ function state(row) {
 
 function Row({ row }) {
   const [icon, kind] = LOOKS[row.phase];
-  const loud = kind === "muted" ? "" : kind;
-  const sent = row.sent + row.confirmed;
+  const loud = kind === "muted" || kind === "ok" ? "" : kind;
+  const why = row.phase === "failed" || row.phase === "aside" ? reason(row.worstCard) : "";
   return html`<div class="row" data-test="row" data-device=${row.device} data-phase=${row.phase}>
     <${Icon} name=${icon} kind=${kind} />
     <span class="name">${deviceName(row.device)}</span>
     <${Bar} row=${row} />
-    <span class="parts muted">${row.already ? "" : row.confirmed < row.total && row.sent ? t("sentOf", { n: sent, total: row.total }) : ""}
-      ${" "}${t("confirmedOf", { n: row.confirmed, total: row.total })}</span>
+    <span class="parts muted"><span>${t("sentOf", { n: row.commanded })}</span>
+      <span>${t("confirmedOf", { n: row.confirmed, total: row.total })}</span></span>
     <span class=${`word ${loud}`}>${state(row)}</span>
-    <span class="time muted">${row.elapsed === null ? "" : `${seconds(row.elapsed)} ${t("seconds")}`}</span></div>`;
+    <span class="time muted">${row.elapsed === null ? "" : `${seconds(row.elapsed)} ${t("seconds")}`}</span>
+    ${why && html`<span class="why muted">${why}</span>`}</div>`;
 }
 
 export function Rows({ run }) {
@@ -119,7 +120,10 @@ export function Verdict({ run }) {
 
 export function RunCard({ run }) {
   if (!run) {
-    return html`<section class="card grows runcard"><div class="head"><h2>${t("noSwitch")}</h2></div><${Verdict} run=${null} /></section>`;
+    return html`<section class="card grows runcard"><div class="head"><h2>${t("noSwitch")}</h2></div><${Verdict} run=${null} />
+      <ul class="legend">${["waiting", "sent", "acked", "confirmed", "failed"].map((name) => html`<li key=${name}>
+        <${Icon} name=${LOOKS[name][0]} kind=${LOOKS[name][1]} /><div><b>${t(name)}</b> <span class="muted">${t(`h_${name}`)}</span></div></li>`)}</ul>
+      </section>`;
   }
   const judged = Boolean(run.verdict);
   return html`<section class="card grows runcard" data-test="run" data-state=${run.state}>

@@ -6,7 +6,7 @@ import { Icon } from "./icons.js";
 import { link } from "./live.js";
 import { elapsed, phase } from "./progress.js";
 import { Rows, Scorecard, Verdict } from "./runcard.js";
-import { bootCount, changed, runCount, store } from "./store.js";
+import { bootCount, runCount, store } from "./store.js";
 import { deviceName, evidence, moment, outcome, pointName, sceneName, seconds, value, verdictLook } from "./words.js";
 
 const LIMIT = 50;
@@ -86,6 +86,5 @@ function Detail({ id }) {
 }
 
 export function RunsPage({ id }) {
-  changed.value;
   return id ? html`<${Detail} key=${id} id=${id} />` : html`<${List} />`;
 }

@@ -3,13 +3,19 @@ import { signal } from "../vendor/preact-signals-htm.js";
 import { hear, forget as forgetClock } from "./clock.js";
 import { get } from "./http.js";
 
-export const store = {
+const data = {
   hall: null, boot: null, run: null, scenes: [],
   devices: new Map(), points: new Map(), alarms: new Map(),
 };
 
-/** Changes after each burst of events; every view that shows the store reads it. */
+/** Changes after each burst of events. */
 export const changed = signal(0);
+
+/** The tables, read-only. A view that reads one is drawn again after each burst. */
+export const store = {};
+for (const name of Object.keys(data)) {
+  Object.defineProperty(store, name, { get: () => (changed.value, data[name]) });
+}
 /** Changes when the server is another one: pages drop what they fetched. */
 export const bootCount = signal(0);
 /** Changes when a run was reported; the history page reads it. */
@@ -27,17 +33,17 @@ function bump() {
 }
 
 function forget() {
-  store.hall = store.run = null;
-  store.scenes = [];
-  store.devices = new Map();
-  store.points = new Map();
-  store.alarms = new Map();
+  data.hall = data.run = null;
+  data.scenes = [];
+  data.devices = new Map();
+  data.points = new Map();
+  data.alarms = new Map();
 }
 
 async function loadScenes(boot) {
   const found = await get("/api/v1/scenes");
-  if (found && store.boot === boot) {
-    store.scenes = found.scenes;
+  if (found && data.boot === boot) {
+    data.scenes = found.scenes;
     bump();
   }
 }
@@ -45,8 +51,8 @@ async function loadScenes(boot) {
 async function loadRun(id, boot) {
   const found = await get(`/api/v1/runs/${encodeURIComponent(id)}`);
   // A run event that came meanwhile is newer than this answer.
-  if (found && store.boot === boot && store.run === null) {
-    store.run = found;
+  if (found && data.boot === boot && data.run === null) {
+    data.run = found;
     bump();
   }
 }
@@ -55,23 +61,23 @@ function idOf(run) {
   return run && typeof run === "object" ? run.id : run;
 }
 
-function snapshot(data) {
-  const boot = data.boot ?? data.hall.boot;
-  if (boot !== store.boot) {
+function snapshot(news) {
+  const boot = news.boot ?? news.hall.boot;
+  if (boot !== data.boot) {
     forgetClock();
     bootCount.value += 1;
   }
   forget();
-  store.boot = boot;
-  store.hall = data.hall;
-  for (const device of data.devices) store.devices.set(device.id, arrived(device));
-  for (const point of data.points) store.points.set(point.point, point);
-  for (const alarm of data.alarms ?? []) store.alarms.set(alarm.id, alarm);
-  store.run = data.run ?? null;
-  store.scenes = data.scenes ?? [];
-  hear(data.hall.time, data.hall.timezone);
-  if (!data.scenes) loadScenes(boot);
-  if (!store.run && idOf(data.hall.run)) loadRun(idOf(data.hall.run), boot);
+  data.boot = boot;
+  data.hall = news.hall;
+  for (const device of news.devices) data.devices.set(device.id, arrived(device));
+  for (const point of news.points) data.points.set(point.point, point);
+  for (const alarm of news.alarms ?? []) data.alarms.set(alarm.id, alarm);
+  data.run = news.run ?? null;
+  data.scenes = news.scenes ?? [];
+  hear(news.hall.time, news.hall.timezone);
+  if (!news.scenes) loadScenes(boot);
+  if (!data.run && idOf(news.hall.run)) loadRun(idOf(news.hall.run), boot);
 }
 
 /** An age is true when it arrives; remember when that was. */
@@ -79,27 +85,32 @@ export function arrived(device) {
   return { ...device, arrivedAt: performance.now() };
 }
 
+function later(a, b) {
+  return Date.parse(a.opened) >= Date.parse(b.opened);
+}
+
 const takes = {
   snapshot,
-  point: (data) => store.points.set(data.point, data),
-  device: (data) => store.devices.set(data.id, arrived(data)),
-  hall: (data) => {
-    store.hall = data;
-    if (data.time) hear(data.time, data.timezone);
+  point: (news) => data.points.set(news.point, news),
+  device: (news) => data.devices.set(news.id, arrived(news)),
+  hall: (news) => {
+    data.hall = news;
+    if (news.time) hear(news.time, news.timezone);
   },
-  run: (data) => {
-    store.run = data;
+  run: (news) => {
+    // The last word of a superseded run may come after the first of the one that took its place.
+    if (!data.run || data.run.id === news.id || later(news, data.run)) data.run = news;
     runCount.value += 1;
   },
-  alarm: (data) => (data.cleared ? store.alarms.delete(data.id) : store.alarms.set(data.id, data)),
-  beat: (data) => hear(data.time, store.hall?.timezone),
+  alarm: (news) => (news.cleared ? data.alarms.delete(news.id) : data.alarms.set(news.id, news)),
+  beat: (news) => hear(news.time, data.hall?.timezone),
 };
 
 export const EVENTS = Object.keys(takes);
 
 /** Take one event of `/api/v1/events`. */
-export function take(type, data) {
-  takes[type](data);
+export function take(type, news) {
+  takes[type](news);
   if (type !== "beat") bump();
 }
 
