@@ -9,7 +9,7 @@ from datetime import datetime
 
 from playwright.async_api import Page, expect
 
-from panel.screen import Screen, freeze, press_down
+from panel.screen import Screen, breathe, freeze, press_down
 
 
 async def short_hold_sends_nothing(screen: Screen) -> None:
@@ -23,7 +23,7 @@ async def short_hold_sends_nothing(screen: Screen) -> None:
         await page.clock.run_for(1400)
         await page.mouse.up()
         await expect(key).to_have_class("key em hold")
-        await page.clock.run_for(1000)
+        await breathe(page)
     assert screen.posts == []
 
 
@@ -34,6 +34,7 @@ async def full_hold_sends_one_press(screen: Screen) -> None:
     await press_down(page, "emergency")
     async with page.expect_request("**/activate"):
         await page.clock.run_for(1500)
+    await breathe(page)
     await page.clock.run_for(1600)
     await page.mouse.up()
     await expect(page.locator("[data-test=question]")).to_have_count(0)

@@ -22,6 +22,12 @@ ARGS = [
 ]
 SIZES = {"phone": (390, 844), "panel": (1280, 800), "wall": (1920, 1080)}
 LIVE = "[data-test=link][data-state=live]"
+COUNT_BEATS = """
+window.beatsHeard = 0;
+window.EventSource = class extends window.EventSource {
+  constructor(...args) { super(...args); this.addEventListener("beat", () => { window.beatsHeard += 1; }); }
+};
+"""
 STALE = "[data-test=link][data-state=stale]"
 
 
@@ -54,6 +60,7 @@ class Screen:
         for key, value in (("ecc.theme", theme), ("ecc.lang", lang)):
             if value is not None:
                 await context.add_init_script(f"localStorage[{key!r}] ??= {value!r}")
+        await context.add_init_script(COUNT_BEATS)
         page = await context.new_page()
         page.set_default_timeout(15_000)
         page.on("console", self._console)
@@ -94,6 +101,15 @@ async def freeze(page: Page) -> None:
     """From now on the page's time moves only by `page.clock.run_for`."""
     now = await page.evaluate("Date.now()")
     await page.clock.pause_at(datetime.fromtimestamp(now / 1000, UTC) + timedelta(milliseconds=300))
+    await breathe(page)
+
+
+async def breathe(page: Page) -> None:
+    """Wait for a beat of the server, so that frozen time may go on for another 2.5 s without silence."""
+    before = await page.evaluate("beatsHeard")
+    async with asyncio.timeout(15):
+        while await page.evaluate("beatsHeard") <= before:
+            await asyncio.sleep(0.05)
 
 
 async def until(condition: Callable[[], bool], what: str, deadline_s: float = 15.0) -> None:

@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from panel import scenarios
-from panel.screen import LIVE, Screen, freeze, press_down, texts, until
+from panel.screen import LIVE, Screen, breathe, freeze, press_down, texts, until
 from panel.stub import Stub
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -75,6 +75,7 @@ async def test_keyboard_holds_too(screen: Screen, stub: Stub) -> None:
     await page.keyboard.up("Enter")
     await page.clock.run_for(1000)
     assert screen.posts == []
+    await breathe(page)
     await page.keyboard.down("Space")
     await page.clock.run_for(1500)
     await page.keyboard.up("Space")
