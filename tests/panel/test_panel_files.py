@@ -1,4 +1,4 @@
-"""The static files themselves: hash of what is vendored, nothing inline, nothing from elsewhere, what is served."""
+"""The static files: hash of what is vendored, nothing inline, nothing from elsewhere, what is served."""
 
 from __future__ import annotations
 
