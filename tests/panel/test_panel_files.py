@@ -72,3 +72,18 @@ def test_outside_is_not_found_even_with_a_served_suffix(tmp_path: Path) -> None:
     other.write_text("1")
     assert panel.find(str(other)) is None
     assert panel.find("../" * 12 + str(other).lstrip("/")) is None
+
+
+def test_every_sentence_exists_in_both_languages() -> None:
+    words = (panel.ROOT / "js" / "i18n.js").read_text()
+    pairs = re.findall(r"""^  (\w+): \[("[^"]*"),\s+("[^"]*"|'[^']*')\],$""", words, re.MULTILINE)
+    names = re.findall(r"^  (\w+): \[", words, re.MULTILINE)
+    assert [name for name, _, _ in pairs] == names, "each is one Chinese and one English text"
+    for name, zh, en in pairs:
+        assert len(zh) > 2, name
+        assert name == "simulatedOther" or len(en) > 2, name
+        assert set(re.findall(r"{\w+}", zh)) == set(re.findall(r"{\w+}", en)), name
+    code = "".join(file.read_text() for file in panel.ROOT.glob("js/*.js"))
+    asked = set(re.findall(r'\bt\("(\w+)"', code))
+    assert asked
+    assert asked <= set(names)

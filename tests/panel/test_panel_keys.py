@@ -66,6 +66,23 @@ async def test_sliding_off_the_key_cancels_the_hold(screen: Screen) -> None:
     assert screen.posts == []
 
 
+async def test_a_finger_holds_too(screen: Screen, stub: Stub) -> None:
+    page = await screen.open(size="phone", clock=True, has_touch=True, is_mobile=True)
+    await freeze(page)
+    box = await page.locator("[data-test=key-emergency]").bounding_box()
+    assert box is not None
+    fingers = await page.context.new_cdp_session(page)
+    spot = {"x": box["x"] + 40, "y": box["y"] + 40}
+    await fingers.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [spot]})
+    await page.clock.run_for(700)
+    # A finger that trembles, or would scroll the page, still holds.
+    trembling = {"x": spot["x"] + 6, "y": spot["y"] - 30}
+    await fingers.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [trembling]})
+    await page.clock.run_for(800)
+    await fingers.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    await until(lambda: len(stub.posts) == 1, "the hold was sent")
+
+
 async def test_keyboard_holds_too(screen: Screen, stub: Stub) -> None:
     page = await screen.open(clock=True)
     await freeze(page)

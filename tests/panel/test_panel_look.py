@@ -67,7 +67,7 @@ async def test_every_page_at_every_size(screen: Screen, stub: Stub, size: str, t
 @pytest.mark.parametrize("size", ["phone", "panel"])
 @pytest.mark.parametrize("theme", ["day", "night"])
 async def test_refusal_question_and_silence(screen: Screen, stub: Stub, size: str, theme: str) -> None:
-    page = await screen.open(size=size, theme=theme)
+    page = await screen.open(size=size, theme=theme, lang="zh" if theme == "day" else "en")
     stub.problem = (409, {"title": "x", "detail_zh": "大厅被占用", "held_by": "duty-desk", "code": "held"})
     await page.locator("[data-test=key-warning]").click()
     await page.locator("[data-test=notice]").wait_for()

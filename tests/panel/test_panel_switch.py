@@ -53,7 +53,11 @@ async def test_a_row_claims_only_its_weakest_proof(page: Page, stub: Stub) -> No
     await stub.open_run("emergency")
     await stub.confirm("wall.power")
     await stub.move("wall.input", "held", got=None, outcome="unverifiable", evidence="acknowledged", elapsed_s=1.0)
-    await expect(page.locator(_row(page, "wall", "confirmed")).locator(".word")).to_have_text("已应答")
+    wall = page.locator(_row(page, "wall", "blind"))
+    await expect(wall.locator(".word")).to_have_text("无法回读")
+    await expect(wall.locator(".parts")).to_have_text("发出 2确认 1/2")
+    assert await _figures(page) == {"waiting": 11, "sent": 0, "confirmed": 1, "failed": 0}
+    await expect(page.locator("[data-figure=blind] b")).to_have_text("1")
     done = {"got": True, "outcome": "already", "evidence": "read_back", "elapsed_s": 0.1}
     await stub.move("side-left.power", "held", **done)
     row = page.locator(_row(page, "side-left", "confirmed"))

@@ -5,9 +5,13 @@ const FINE = new Set(["ok", "already", "unverifiable"]);
 const ASIDE = new Set(["skipped", "out_of_service", "overridden", "superseded"]);
 const SENT = new Set(["sent", "acked", "doubt"]);
 
-/** Where a run's point is: waiting, sent, acked, doubt, confirmed, late, aside or failed. */
+/**
+ * Where a run's point is: waiting, sent, acked, doubt, confirmed, blind, late, aside or failed. Blind is fine as far
+ * as this device can tell (acknowledged, no read-back), and never called confirmed.
+ */
 export function phase(card) {
   if (card.outcome) {
+    if (card.outcome === "unverifiable") return "blind";
     if (FINE.has(card.outcome)) return "confirmed";
     if (card.outcome === "late") return "late";
     return ASIDE.has(card.outcome) ? "aside" : "failed";
@@ -41,20 +45,20 @@ export function tally(items, key) {
   return found;
 }
 
-/** The four figures of a switch; what is acknowledged or in doubt was sent. */
+/** The figures of a switch; what is acknowledged or in doubt was sent. */
 export function figures(run) {
-  const found = { waiting: 0, sent: 0, confirmed: 0, failed: 0 };
+  const found = { waiting: 0, sent: 0, confirmed: 0, blind: 0, failed: 0 };
   for (const card of run.points) {
     const now = phase(card);
     if (now === "waiting") found.waiting += 1;
     else if (SENT.has(now)) found.sent += 1;
     else if (now === "confirmed" || now === "late") found.confirmed += 1;
-    else if (now === "failed") found.failed += 1;
+    else if (now in found) found[now] += 1;
   }
   return found;
 }
 
-const RANK = { failed: 0, doubt: 1, acked: 2, sent: 2, waiting: 3, late: 4, aside: 5, confirmed: 6 };
+const RANK = { failed: 0, doubt: 1, acked: 2, sent: 2, waiting: 3, late: 4, aside: 5, blind: 6, confirmed: 7 };
 const PROOF = ["none", "commanded", "acknowledged", "read_back", "measured"];
 
 /** One row a device: its worst phase, how many of its points are where, since when. Worst first, then as given. */
@@ -78,7 +82,7 @@ function summary({ device, cards }) {
     phase: worst,
     total: cards.length,
     confirmed: phases.filter((now) => now === "confirmed" || now === "late").length,
-    sent: phases.filter((now) => SENT.has(now)).length,
+    unproved: phases.filter((now) => SENT.has(now) || now === "blind").length,
     // Whatever was ever handed over to the device, confirmed or not.
     commanded: cards.filter((card) => SENT.has(phase(card)) || (card.outcome !== "already" && card.evidence !== "none")).length,
     failed: phases.filter((now) => now === "failed").length,

@@ -10,7 +10,7 @@ import { age, deviceName, evidence, outcome, pointName, reason, sceneName, secon
 
 const LOOKS = {
   waiting: ["wait", "muted"], sent: ["send", "muted"], acked: ["spin", "muted"], doubt: ["warn", "warn"],
-  confirmed: ["check", "ok"], late: ["wait", "warn"], aside: ["aside", "muted"], failed: ["cross", "fault"],
+  confirmed: ["check", "ok"], blind: ["check", "muted"], late: ["wait", "warn"], aside: ["aside", "muted"], failed: ["cross", "fault"],
 };
 const TICK_MS = 100;
 
@@ -34,7 +34,8 @@ function Elapsed({ run }) {
 
 function Figures({ run }) {
   const found = figures(run);
-  return html`<div class="figures" data-test="figures">${["waiting", "sent", "confirmed", "failed"].map((name) => {
+  return html`<div class="figures" data-test="figures">${["waiting", "sent", "confirmed", "blind", "failed"].map((name) => {
+    if (name === "blind" && !found.blind) return null;
     const [icon, kind] = LOOKS[name];
     const loud = name === "failed" && found.failed > 0;
     return html`<span key=${name} class=${loud ? "fault" : "muted"} data-figure=${name}>
@@ -47,12 +48,12 @@ function Bar({ row }) {
   return html`<svg class="bar" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">
     <rect class="well" width="100" height="10" />
     <rect class="done" width=${part(row.confirmed)} height="10" />
-    <rect class="way" x=${part(row.confirmed)} width=${part(row.sent)} height="10" />
+    <rect class="way" x=${part(row.confirmed)} width=${part(row.unproved)} height="10" />
     <rect class="bad" x=${100 - part(row.failed)} width=${part(row.failed)} height="10" /></svg>`;
 }
 
 function state(row) {
-  if (row.phase === "failed" || row.phase === "aside") return outcome(row.worstCard.outcome);
+  if (["failed", "aside", "blind"].includes(row.phase)) return outcome(row.worstCard.outcome);
   if (row.phase === "confirmed") return row.already ? outcome("already") : evidence(row.evidence);
   if (row.phase === "waiting") {
     const device = store.devices.get(row.device);
@@ -121,8 +122,8 @@ export function Verdict({ run }) {
 export function RunCard({ run }) {
   if (!run) {
     return html`<section class="card grows runcard"><div class="head"><h2>${t("noSwitch")}</h2></div><${Verdict} run=${null} />
-      <ul class="legend">${["waiting", "sent", "acked", "confirmed", "failed"].map((name) => html`<li key=${name}>
-        <${Icon} name=${LOOKS[name][0]} kind=${LOOKS[name][1]} /><div><b>${t(name)}</b> <span class="muted">${t(`h_${name}`)}</span></div></li>`)}</ul>
+      <ul class="legend">${["waiting", "sent", "acked", "confirmed", "blind", "failed"].map((name) => html`<li key=${name}>
+        <${Icon} name=${LOOKS[name][0]} kind="muted" /><div><b>${t(name)}</b> <span class="muted">${t(`h_${name}`)}</span></div></li>`)}</ul>
       </section>`;
   }
   const judged = Boolean(run.verdict);
