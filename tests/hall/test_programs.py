@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from support.daemon import ROOT, command, running
 
 
@@ -43,7 +44,16 @@ def test_check_names_every_error_with_its_place(hall: Path) -> None:
 
 def test_an_invalid_hall_does_not_start(hall: Path) -> None:
     (hall / "config" / "zz.yaml").write_text("devices: {x: {driver: pjlnk}}\n", encoding="utf-8")
-    done = run("run", "--simulate", "--config", str(hall / "config"), "--scenes", str(hall / "scenes"), "--state", str(hall / "s"))
+    done = run(
+        "run",
+        "--simulate",
+        "--config",
+        str(hall / "config"),
+        "--scenes",
+        str(hall / "scenes"),
+        "--state",
+        str(hall / "s"),
+    )
     assert done.returncode == 2
     assert "zz.yaml:1:" in done.stderr
     assert not (hall / "s").exists()
