@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 from ecc_controld.sdk import Address
@@ -22,7 +22,12 @@ _NAME = re.compile(rf"(?=.{{1,253}}$)(?:{_LABEL}\.)*(?=[A-Za-z0-9-]*[A-Za-z]){_L
 def networks(node: Node | None, problems: Problems) -> list[Network]:
     """The `networks:` of a hall."""
     found = []
-    for item in as_items(node, problems) or ():
+    items = as_items(node, problems)
+    if node is not None and items == ():
+        problems.add(
+            node.mark, "至少列出一个网段，如 10.20.0.0/16", "list at least one network, such as 10.20.0.0/16"
+        )
+    for item in items or ():
         text = as_text(item, problems)
         if text is None:
             continue
@@ -38,7 +43,7 @@ def networks(node: Node | None, problems: Problems) -> list[Network]:
 
 
 def address(
-    node: Node | None, schemes: Iterable[str], port: int, inside: Iterable[Network], problems: Problems
+    node: Node | None, schemes: Iterable[str], port: int, inside: Sequence[Network], problems: Problems
 ) -> Address | None:
     """A device's `address:`; `port` is what it has if it names none."""
     text = as_text(node, problems)
@@ -62,7 +67,7 @@ def address(
     return Address(match["scheme"], host, number) if _good_host(host, inside, node, problems) else None
 
 
-def _good_host(host: str, inside: Iterable[Network], node: Node, problems: Problems) -> bool:
+def _good_host(host: str, inside: Sequence[Network], node: Node, problems: Problems) -> bool:
     try:
         ip = ipaddress.ip_address(host)
     except ValueError:
@@ -72,9 +77,10 @@ def _good_host(host: str, inside: Iterable[Network], node: Node, problems: Probl
             node.mark, f"{host!r} 不是 IP 地址或主机名", f"{host!r} is neither an IP address nor a host name"
         )
         return False
-    if any(ip in network for network in inside):
-        return True
     names = tuple(map(str, inside))
+    # Without a good network that error is told; repeating it for each device would bury it.
+    if not names or any(ip in network for network in inside):
+        return True
     problems.add(
         node.mark,
         f"{host} 不在 networks: 所列网段内",

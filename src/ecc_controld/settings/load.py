@@ -95,7 +95,8 @@ def _merge(root: MapNode, parts: _Parts, problems: Problems) -> None:
     if (schema := fields.take("schema")) is not None:
         parts.schema.append(schema)
     for key in ("hall", "networks"):
-        if (entry := root.entry(key)) is not None and fields.take(key) is not None:
+        fields.take(key)
+        if (entry := root.entry(key)) is not None:
             _once(parts.once, entry, problems)
     for key, into in parts.maps.items():
         found = yamlfile.as_mapping(fields.take(key), problems)

@@ -115,6 +115,7 @@ def _tell(error: Any, node: Mapping | None, mark: Mark, kind: type[Any], problem
     if error["type"] == "unexpected_keyword_argument":
         parent = _descend(kind, path[:-1])
         valid = tuple(field.name for field in fields(parent)) if is_dataclass(parent) else ()
+        at = _key(node, path) or at
         problems.add(at, f"未知的选项 {path[-1]}", f"unknown option {path[-1]}", valid, path[-1])
     elif error["type"] == "literal_error" and isinstance(found, Scalar):
         valid = tuple(map(str, get_args(_descend(kind, path))))
@@ -125,6 +126,13 @@ def _tell(error: Any, node: Mapping | None, mark: Mark, kind: type[Any], problem
     else:
         text = _sentence(error)
         problems.add(at, f"选项 {where}：{text.zh}", f"option {where}: {text.en}")
+
+
+def _key(node: Mapping | None, path: SequenceType[str]) -> Mark | None:
+    """Where the last key of a path stands."""
+    parent, _, _ = _walk(node, path[:-1])
+    entry = parent.entry(path[-1]) if isinstance(parent, Mapping) else None
+    return None if entry is None else entry[0].mark
 
 
 def _sentence(error: Any) -> Text:
@@ -158,8 +166,7 @@ def _walk(node: Node | None, path: SequenceType[str]) -> tuple[Node | None, int,
     for n, part in enumerate(path):
         if isinstance(node, Mapping) and (entry := node.entry(part)) is not None:
             node = entry[1]
-            last = n + 1 == len(path)
-            mark = entry[0].mark if last and not isinstance(node, Scalar) else node.mark
+            mark = node.mark if isinstance(node, Scalar) else entry[0].mark
         elif isinstance(node, Sequence) and part.isdigit() and int(part) < len(node.items):
             node = node.items[int(part)]
             mark = node.mark

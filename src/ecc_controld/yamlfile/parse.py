@@ -11,11 +11,15 @@ from typing import Any
 
 import yaml
 
+from ecc_controld.sdk.text import Text
+
 from .nodes import Mapping, Mark, Node, Problems, Scalar, Sequence
 from .source import Source
 
 MAX_DEPTH = 20
 MAX_NODES = 50_000
+
+_TOO_DEEP = Text(f"嵌套超过 {MAX_DEPTH} 层", f"nested deeper than {MAX_DEPTH} levels")
 
 # The parser in C reads a full-size file in a fraction of a second; the one in Python gives the same events.
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -71,6 +75,9 @@ class _Reader:
         at = error.problem_mark or error.context_mark
         mark = Mark(self._file) if at is None else Mark(self._file, at.line + 1, at.column + 1)
         what = error.problem or "syntax error"
+        if "nesting depth" in what:  # the parser looks ahead, and has a limit of its own
+            self._problems.add(mark, _TOO_DEEP.zh, _TOO_DEEP.en)
+            return
         hint = " (check the indentation, and quote texts that hold a colon, # or brackets)"
         zh = "YAML 语法错误（检查缩进；含冒号、# 或括号的文字请加引号）"
         self._problems.add(mark, f"{zh}：{what}", f"YAML syntax error: {what}{hint}")
@@ -86,7 +93,7 @@ class _Reader:
         if self._nodes > MAX_NODES:
             self._stop(event, f"超过 {MAX_NODES} 项；请拆分文件", f"more than {MAX_NODES} items; split the file")
         if depth > MAX_DEPTH:
-            self._stop(event, f"嵌套超过 {MAX_DEPTH} 层", f"nested deeper than {MAX_DEPTH} levels")
+            self._stop(event, *_TOO_DEEP)
         if isinstance(event, yaml.AliasEvent):
             self._stop(event, "不支持别名（*）；请写出内容", "aliases (*) are not supported; write it out")
         if event.anchor is not None:

@@ -129,9 +129,6 @@ def _check_characters(text: str, file: str, problems: Problems) -> None:
         zh = f"控制字符或不可见字符 {name}；请删除"
         problems.add(_mark(text, found.start(), file), zh, f"control or invisible character {name}; delete it")
     for found in _limited(_INDENT, text):
-        rest = text[found.end() : found.end() + 1]
-        if rest in ("", "\n", "\r", "#"):
-            continue  # nothing is indented by it
         tab = "\t" in found[1]
         zh = "缩进中有制表符（Tab）；请用空格" if tab else "缩进中有全角或特殊空格；请用半角空格"
         en = (
