@@ -108,14 +108,14 @@ async def breathe(page: Page) -> None:
     """Wait for a beat of the server, so that frozen time may go on for another 2.5 s without silence."""
     before = await page.evaluate("beatsHeard")
     async with asyncio.timeout(15):
-        while await page.evaluate("beatsHeard") <= before:  # noqa: ASYNC110 - a condition of the browser
+        while await page.evaluate("beatsHeard") <= before:
             await asyncio.sleep(0.05)
 
 
 async def until(condition: Callable[[], bool], what: str, deadline_s: float = 15.0) -> None:
     """Wait for a condition of the server's side."""
     async with asyncio.timeout(deadline_s):
-        while not condition():  # noqa: ASYNC110 - a condition of the stub, with a deadline
+        while not condition():
             await asyncio.sleep(0.02)
     assert condition(), what
 

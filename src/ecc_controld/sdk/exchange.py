@@ -41,10 +41,12 @@ class Exchange:
 
     `judge=None`: the device never answers this (evidence stays "commanded"). `timeout_s` overrides the
     driver's `answer_s`. `resends` (datagram wires): how often the very same bytes are sent again when no
-    answer came, spread evenly over the time-out.
+    answer came, spread evenly over the time-out. `more` (datagram wires): further datagrams of the same
+    exchange, each sent by itself right behind `send`; the judge decides when all of it is answered.
     """
 
     send: bytes
     judge: Judge | None
     timeout_s: float | None = None
     resends: int = 0
+    more: tuple[bytes, ...] = ()

@@ -122,6 +122,7 @@ class Session:
     def hand_over(self, exchanges: Sequence[Exchange]) -> list[Pending]:
         """Hand the bytes of all exchanges to the transport in one segment; does not wait.
 
+        Exchanges for datagram wires (`resends` or `more`) are never glued: each datagram leaves by itself.
         An exchange without a judge is answered at once with an empty Answer. Raises LinkError when lost.
         """
         if self._lost:
@@ -133,7 +134,11 @@ class Session:
             else:
                 self._pending.append(pending)
                 self._arm(pending)
-        self._wire.write(b"".join(exchange.send for exchange in exchanges))
+        if any(exchange.resends or exchange.more for exchange in exchanges):
+            for exchange in exchanges:
+                self._put(exchange)
+        else:
+            self._wire.write(b"".join(exchange.send for exchange in exchanges))
         return pendings
 
     def abort(self, code: str, detail: str = "") -> None:
@@ -150,10 +155,13 @@ class Session:
         limit = self._answer_s if limit is None else limit
         again = pending.exchange.resends
         for n in range(1, again + 1):
-            pending.timers.append(
-                self._loop.call_later(limit * n / (again + 1), self._wire.write, pending.exchange.send)
-            )
+            pending.timers.append(self._loop.call_later(limit * n / (again + 1), self._put, pending.exchange))
         pending.timers.append(self._loop.call_later(limit, self._silent, limit))
+
+    def _put(self, exchange: Exchange) -> None:
+        self._wire.write(exchange.send)
+        for datagram in exchange.more:
+            self._wire.write(datagram)
 
     def _silent(self, limit: float) -> None:
         self.abort("no_answer", f"no answer within {limit:g} s")

@@ -1,0 +1,110 @@
+"""The command `ecc-controld`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import ipaddress
+import os
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+from . import __version__
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code (README.md lists them)."""
+    args = _parser().parse_args(argv)
+    if args.verb == "check":
+        return _check(args)
+    return _run(args)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from .app import EXIT_INVALID, CannotStart, Options, run
+    from .log import setup
+    from .yamlfile import FilesInvalid
+
+    host, port = args.listen
+    options = Options(args.config, args.scenes, args.state, host, port, args.simulate, args.twins)
+    setup(level=args.log_level)
+    try:
+        asyncio.run(run(options))
+    except FilesInvalid as invalid:
+        for problem in invalid.problems:
+            print(problem, file=sys.stderr)
+        return EXIT_INVALID
+    except CannotStart as error:
+        print(f"{error.text.zh}\n{error.text.en}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def _check(args: argparse.Namespace) -> int:
+    from .settings import check
+
+    found = check(args.config, args.scenes)
+    for problem in found:
+        print(problem, file=sys.stderr)
+    if found:
+        print(f"{len(found)} 处错误 / errors", file=sys.stderr)
+        return 2
+    print(f"{args.config}、{args.scenes} 无误 / no errors")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ecc-controld", description="应急指挥大厅控制程序 / control daemon of an emergency command hall"
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    run = verbs.add_parser("run", help="运行 / run the daemon in the foreground")
+    _add_folders(run)
+    run.add_argument("--state", type=Path, default=_state(), help="状态目录 / where wishes and runs are kept")
+    run.add_argument("--listen", type=_address, default=("127.0.0.1", 8080), metavar="HOST:PORT")
+    run.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
+    hall = run.add_mutually_exclusive_group()
+    hall.add_argument("--simulate", action="store_true", help="使用模拟设备 / with twins of all devices")
+    hall.add_argument("--twins", metavar="HOST:PORT", help="使用已运行的模拟设备 / twins that already run")
+    check = verbs.add_parser("check", help="检查配置和场景 / check configuration and scenes")
+    _add_folders(check)
+    return parser
+
+
+def _add_folders(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, default=_sample("config"), metavar="DIR")
+    parser.add_argument("--scenes", type=Path, default=_sample("scenes"), metavar="DIR")
+
+
+def _sample(name: str) -> Path:
+    """The folder in the working directory, else the sample hall that comes with the program."""
+    here = Path(name)
+    return here if here.is_dir() else Path(str(files("ecc_controld"))) / "sample" / name
+
+
+def _state() -> Path:
+    given = os.environ.get("STATE_DIRECTORY") or os.environ.get("XDG_STATE_HOME")
+    return Path(given or Path.home() / ".local" / "state") / "ecc_controld"
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    host = host.strip("[]") or "127.0.0.1"
+    if not colon or not port.isascii() or not port.isdigit() or not int(port) < 65536:
+        raise argparse.ArgumentTypeError("应为 主机:端口 / expected HOST:PORT, for example 127.0.0.1:8080")
+    if host != "localhost":
+        try:
+            loopback = ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            loopback = False
+        if not loopback:
+            raise argparse.ArgumentTypeError(
+                "尚无账户，只能监听本机地址 / no account exists yet: only loopback addresses may be listened on"
+            )
+    return ("127.0.0.1" if host == "localhost" else host), int(port)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

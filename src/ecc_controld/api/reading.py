@@ -1,0 +1,158 @@
+"""Handlers that only read."""
+
+from __future__ import annotations
+
+import statistics
+
+from aiohttp import web
+from pydantic import BaseModel
+
+from ecc_controld.control.cards import stored_card
+from ecc_controld.hall import plan as planning
+from ecc_controld.link.reasons import sentence
+from ecc_controld.scene.model import Scene, Want
+from ecc_controld.sdk.text import Text
+
+from . import shapes
+from .context import CONTEXT, Context
+from .problems import Problem, unknown
+from .request import number_in, reply
+
+SCENE = Text("场景", "scene")
+RUN = Text("切换记录", "run")
+DEVICE = Text("设备", "device")
+
+
+async def hall(request: web.Request) -> web.Response:
+    """The hall now."""
+    return reply(shapes.hall(request.app[CONTEXT]))
+
+
+async def devices(request: web.Request) -> web.Response:
+    """All devices."""
+    context = request.app[CONTEXT]
+    found = [shapes.device(context, state) for state in context.engine.store.devices.values()]
+    return reply({"devices": found})
+
+
+async def points(request: web.Request) -> web.Response:
+    """All points, or those of one device."""
+    context = request.app[CONTEXT]
+    store = context.engine.store
+    device = request.query.get("device")
+    if device is not None and device not in store.by_device:
+        raise unknown(DEVICE, device, store.by_device)
+    entries = store.entries.values() if device is None else store.by_device[device].values()
+    return reply({"points": [shapes.point(context, entry) for entry in entries]})
+
+
+async def scenes(request: web.Request) -> web.Response:
+    """All scenes."""
+    context = request.app[CONTEXT]
+    return reply({"scenes": [shapes.scene(context, one) for one in context.scenes.values()]})
+
+
+def scene_of(request: web.Request, name: str | None = None) -> Scene:
+    """The scene that the path names; raises the problem that there is none."""
+    known = request.app[CONTEXT].scenes
+    name = request.match_info["name"] if name is None else name
+    if name not in known:
+        raise unknown(SCENE, name, known)
+    return known[name]
+
+
+async def scene(request: web.Request) -> web.Response:
+    """One scene with its wishes."""
+    return reply(shapes.scene_whole(request.app[CONTEXT], scene_of(request)))
+
+
+class _Wanted(BaseModel):
+    """A wish as the planner wants to see it."""
+
+    point: str
+    value: bool | int | float | str
+    criticality: str
+    after: tuple[str, ...]
+
+
+async def plan(request: web.Request) -> web.Response:
+    """What the scene would change now; sends nothing."""
+    context = request.app[CONTEXT]
+    one = scene_of(request)
+    order = planning.plan(context.engine.store, [_wanted(want) for want in one.wants])
+    body = planning.as_json(one.name, order, _estimate(context, one), _words)
+    return reply(dict(body))
+
+
+def _wanted(want: Want) -> _Wanted:
+    after = tuple(prereq.point for prereq in want.prereqs)
+    return _Wanted.model_construct(point=want.point, value=want.value, criticality=want.criticality, after=after)
+
+
+def _words(code: str) -> dict[str, str] | None:
+    text = sentence(code)
+    return None if text is None else text.as_dict()
+
+
+def _estimate(context: Context, one: Scene) -> float | None:
+    """The median of this scene's finished runs that are still at hand."""
+    past = [
+        run.elapsed_s
+        for run in context.engine.runs.lately()
+        if run.scene == one.name and run.verdict == "ready" and run.elapsed_s is not None
+    ]
+    return round(statistics.median(past), 3) if past else None
+
+
+async def runs(request: web.Request) -> web.Response:
+    """Runs, newest first; `key` finds the run of a press whose answer was lost."""
+    context = request.app[CONTEXT]
+    journal = context.engine.journal
+    key = request.query.get("key")
+    if key is not None:
+        row = await journal.run_by_key(key)
+        known = context.engine.arbiter.keys.get(key)
+        run_id = known[0] if known else None if row is None else row.run
+        found = [] if run_id is None else [await _card(context, run_id)]
+        return reply({"runs": [card for card in found if card is not None], "next": None})
+    limit = number_in(request, "limit", 50, 1, 200)
+    rows = await journal.runs(limit=limit, before=request.query.get("before"))
+    cards = [(await _card(context, row.id)) or stored_card(row) for row in rows]
+    return reply({"runs": cards, "next": rows[-1].id if len(rows) == limit else None})
+
+
+async def _card(context: Context, run_id: str) -> dict[str, object] | None:
+    live = context.engine.runs.get(run_id)
+    if live is not None:
+        return shapes.run(context, live)
+    row = await context.engine.journal.run(run_id)
+    return None if row is None else stored_card(row)
+
+
+async def run(request: web.Request) -> web.Response:
+    """One run's card, whole."""
+    context = request.app[CONTEXT]
+    run_id = request.match_info["id"]
+    card = await _card(context, run_id)
+    if card is None:
+        raise unknown(RUN, run_id, [one.id for one in context.engine.runs.lately()])
+    return reply(card)
+
+
+async def alarms(request: web.Request) -> web.Response:
+    """Standing alarms."""
+    context = request.app[CONTEXT]
+    return reply({"alarms": [shapes.alarm(context, one) for one in context.engine.store.alarms.values()]})
+
+
+async def healthz(request: web.Request) -> web.Response:
+    """The process answers."""
+    return reply({"status": "ok"})
+
+
+async def readyz(request: web.Request) -> web.Response:
+    """The API listens and the journal is open; 503 with the reason while the journal fails."""
+    trouble = request.app[CONTEXT].engine.journal.healthy
+    if trouble is not None:
+        raise Problem(503, trouble.code, trouble.text)
+    return reply({"status": "ok"})

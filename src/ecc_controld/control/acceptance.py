@@ -1,0 +1,152 @@
+"""From accepted to durable: the journal's side of every change of mind, and what happens when the disk fails."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from ecc_controld.hall.store import Alarm, Entry, Store
+from ecc_controld.hall.wish import Layer, Life, State, Wish
+from ecc_controld.journal import Change, EventRow, Journal, JournalError, Put
+from ecc_controld.sdk.errors import EccError
+from ecc_controld.sdk.text import Text
+
+from .law import Facts
+from .stamp import rfc3339
+from .wishes import Swap, Wishes, dump_head, dump_want
+
+log = structlog.get_logger("journal")
+
+RETRY_S = 2.0
+MATTERS_MORE = 80
+"""From this priority on the hall is switched even when the disk has failed."""
+
+
+class Refused(EccError):
+    """A press that is not carried out: `code`, a sentence, and what helps (`held_by`, `valid`, ..)."""
+
+    def __init__(self, code: str, text: Text, *, status: int = 409, **helps: Any) -> None:
+        super().__init__(text.en)
+        self.code = code
+        self.text = text
+        self.status = status
+        self.helps = helps
+
+
+@dataclass(frozen=True)
+class Press:
+    """Who wants something, and how it arrived. `digest` is that of the request, to know a key's second use."""
+
+    by: str
+    trigger: str = "api"
+    key: str | None = None
+    digest: str = ""
+    automatic: bool = False
+    stand_down: bool = False
+    drill: bool = False
+
+
+class Acceptance:
+    """Makes swaps durable, or undoes them. One for the whole hall."""
+
+    def __init__(self, store: Store, wishes: Wishes, journal: Journal) -> None:
+        self.store = store
+        self.wishes = wishes
+        self.journal = journal
+        self._owing: asyncio.Task[None] | None = None
+        store.on_life.append(self._life_changed)
+
+    async def settle(self, swap: Swap, change: Change, priority: int) -> None:
+        """Wait for the disk, then let the wishes go. Raises Refused(503) after a failure below priority 80."""
+        self.store.pending.add(swap.number)
+        try:
+            await asyncio.shield(self._commit(swap, change, priority))
+        except JournalError as error:
+            code, text = error.code, error.text
+            raise Refused(code, text, status=503) from error
+
+    async def _commit(self, swap: Swap, change: Change, priority: int) -> None:
+        try:
+            await self.journal.commit(change)
+        except JournalError as error:
+            self._alarm(error)
+            if priority >= MATTERS_MORE:
+                self.wishes.undurable(swap, priority)
+                self._owe()
+                return
+            self.wishes.withdraw(swap, Facts(reason=error.code))
+            raise
+        self.wishes.durable(swap)
+
+    def note_event(self, kind: str, **body: Any) -> None:
+        """One line of the history."""
+        data = json.dumps(body, ensure_ascii=False, default=str).encode()
+        self.journal.note(Change(events=(EventRow(rfc3339(time.time()), kind, data),)))
+
+    async def close(self) -> None:
+        """Stop trying to pay what is owed."""
+        if self._owing is not None:
+            self._owing.cancel()
+            await asyncio.gather(self._owing, return_exceptions=True)
+
+    # -- inside ------------------------------------------------------------------------------------------
+
+    def _life_changed(self, entry: Entry, wish: Wish, life: Life) -> None:
+        """`held` is journalled lazily: it only saves work after a restart."""
+        if wish.layer is Layer.GUARD or life.state not in (State.HELD, State.SENT):
+            return
+        body = None
+        if life.state is State.HELD:
+            told = [wish.number, wish.layer.word, str(life.outcome), life.evidence.word, life.drifted]
+            body = json.dumps(told).encode()
+        self.journal.note(Change(puts=(Put("life", entry.name, body),)))
+
+    def _alarm(self, error: JournalError) -> None:
+        log.error("journal failed", code=error.code, detail=error.text.en)
+        self.store.raise_alarm(Alarm("journal", error.code, error.text, since=time.time()))
+
+    def _owe(self) -> None:
+        if self._owing is None or self._owing.done():
+            self._owing = asyncio.get_running_loop().create_task(self._pay())
+
+    async def _pay(self) -> None:
+        """Try until everything that stands is on the disk after all."""
+        while True:
+            await asyncio.sleep(RETRY_S)
+            try:
+                await self.journal.commit(self._all_that_stands())
+            except JournalError:
+                continue
+            self.store.clear_alarm("journal")
+            log.info("journal durable again")
+            return
+
+    def _all_that_stands(self) -> Change:
+        manual = []
+        scene: list[Wish] = []
+        for entry in self.store.entries.values():
+            wish = entry.layers.get(Layer.SCENE)
+            if wish is not None:
+                scene.append(wish)
+            by_hand = entry.layers.get(Layer.MANUAL)
+            manual.append(Put("manual", entry.name, None if by_hand is None else manual_blob(by_hand)))
+        blob = scene_blob(scene) if scene else None
+        return Change(puts=(Put("scene_layer", "scene", blob), *manual))
+
+
+def manual_blob(wish: Wish) -> bytes:
+    """One manual wish for the journal."""
+    return json.dumps({"head": dump_head(wish), "want": dump_want(wish)}, ensure_ascii=False).encode()
+
+
+def scene_blob(wishes: list[Wish], compiled: bytes | None = None) -> bytes:
+    """A whole scene's wishes for the journal; `compiled` is the part that is the same at every press."""
+    head = json.dumps(dump_head(wishes[0]), ensure_ascii=False).encode()
+    if compiled is None:
+        compiled = json.dumps([dump_want(wish) for wish in wishes], ensure_ascii=False).encode()
+    return b'{"head":' + head + b',"wants":' + compiled + b"}"
