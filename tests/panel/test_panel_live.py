@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, timedelta
+import re
+from datetime import UTC, timedelta, timezone
 
 import pytest
 from playwright.async_api import Page, expect
@@ -52,10 +53,21 @@ async def test_silence_in_the_middle_of_a_hold_cancels_it(screen: Screen, stub: 
     await page.clock.run_for(1700)
     await press_down(page, "emergency")
     await expect(page.locator("[data-test=key-emergency]")).to_contain_text("继续按住")
-    await page.clock.run_for(1600)
-    await page.mouse.up()
+    await page.clock.run_for(1200)
     await expect(page.locator(STALE)).to_have_count(1)
+    await expect(page.locator("[data-test=key-emergency]")).not_to_have_class(re.compile("holding"))
+    await page.clock.run_for(400)
+    await page.mouse.up()
     assert screen.posts == []
+
+
+async def test_a_broken_stream_is_said_at_once(screen: Screen, stub: Stub) -> None:
+    page = await screen.open(clock=True)
+    await freeze(page)
+    await stub.hang_up()
+    # The page's clock stands still: this is not the watchdog.
+    await page.locator(STALE).wait_for()
+    await expect(page.locator("[data-test=key-emergency]")).to_have_attribute("aria-disabled", "true")
 
 
 async def test_a_frozen_server_is_found_again(page: Page, stub: Stub) -> None:
@@ -128,6 +140,21 @@ async def test_clock_shows_server_time_in_the_halls_zone(screen: Screen, stub: S
     shown = await page.locator("[data-test=clock]").inner_text()
     now = stub.now().astimezone(world.ZONE)
     assert shown in {(now - timedelta(minutes=1)).strftime("%H:%M"), now.strftime("%H:%M")}
+
+
+async def test_the_zones_name_counts_more_than_the_offset_of_the_times(screen: Screen, stub: Stub) -> None:
+    stub.hall["timezone"] = "Asia/Kathmandu"
+    page = await screen.open(timezone_id="UTC")
+    shown = await page.locator("[data-test=clock]").inner_text()
+    now = stub.now().astimezone(timezone(timedelta(hours=5, minutes=45)))
+    assert shown in {(now - timedelta(minutes=1)).strftime("%H:%M"), now.strftime("%H:%M")}
+
+
+async def test_a_jump_of_the_servers_clock_is_followed(page: Page, stub: Stub) -> None:
+    stub.clock_shift = timedelta(hours=-3)
+    now = stub.now().astimezone(world.ZONE)
+    shown = re.compile(now.strftime("%H:%M") + "|" + (now + timedelta(minutes=1)).strftime("%H:%M"))
+    await expect(page.locator("[data-test=clock]")).to_have_text(shown)
 
 
 async def test_without_a_zone_name_the_offset_of_the_times_counts(screen: Screen, stub: Stub) -> None:

@@ -39,7 +39,10 @@ async def test_rows_tell_commanded_from_confirmed(page: Page, stub: Stub) -> Non
 
     await stub.move("wall.power", "acked", evidence="acknowledged")
     await expect(page.locator(_row(page, "wall", "acked"))).to_contain_text("已应答")
-    assert (await _figures(page))["confirmed"] == 0, "an acknowledgement confirms nothing"
+    assert await _figures(page) == {"waiting": 12, "sent": 1, "confirmed": 0, "failed": 0}
+    await stub.move("wall.power", "doubt", evidence="commanded")
+    await expect(page.locator(_row(page, "wall", "doubt"))).to_contain_text("待核实")
+    assert await _figures(page) == {"waiting": 12, "sent": 1, "confirmed": 0, "failed": 0}
 
     await stub.confirm("wall.power", "wall.input", elapsed_s=2.25)
     wall = page.locator(_row(page, "wall", "confirmed"))
@@ -161,8 +164,9 @@ async def test_a_late_word_of_the_old_run_does_not_hide_the_new_one(page: Page, 
     new = await stub.open_run("emergency")
     old.update(state="closed", verdict="superseded", opened="2026-01-01T00:00:00.000+08:00")
     await stub.push("run", old)
-    await stub.confirm("wall.power", "wall.input")
-    await expect(page.locator(_row(page, "wall", "confirmed"))).to_have_count(1)
+    await stub.change_hall(by="last-word")
+    await expect(page.locator(".about")).to_contain_text("last-word")
+    await expect(page.locator("[data-test=run] h2")).to_contain_text("正在切换 · 应急")
     await expect(page.locator("[data-test=verdict]")).to_be_empty()
     assert new["scene"] == "emergency"
 

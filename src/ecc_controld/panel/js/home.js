@@ -4,13 +4,14 @@ import { say, t } from "./i18n.js";
 import { Icon } from "./icons.js";
 import { Keys } from "./keys.js";
 import { notice } from "./press.js";
+import { tally } from "./progress.js";
 import { RunCard } from "./runcard.js";
 import { store } from "./store.js";
 import { deviceName, linkLook, moment, pointName, reason, sceneName, value } from "./words.js";
 
 function Mode() {
   const { hall } = store;
-  const wanted = [...store.points.values()].filter((point) => point.want !== null && point.want !== undefined);
+  const wanted = [...store.points.values()].filter(isWanted);
   const right = wanted.filter((point) => point.as_wanted).length;
   const full = wanted.length > 0 && right === wanted.length;
   const lamp = wanted.length === 0 ? "none" : full ? "full" : "part";
@@ -49,22 +50,25 @@ function Links() {
     <b class=${all ? "" : "fault"}>${t("allOnline", { n: online, total: devices.length })}</b></a>`;
 }
 
+function isWanted(point) {
+  return point.want !== null && point.want !== undefined;
+}
+
 /** Devices that are away, then points that are not as wanted and strive no more, then alarms that neither tells. */
-export function unwanted() {
+function unwanted() {
   const away = [...store.devices.values()].filter((device) => device.link !== "online" && device.in_service !== false);
   const ids = new Set(away.map((device) => device.id));
   const open = store.run && store.run.state === "open";
-  const points = [...store.points.values()].filter((point) => point.want !== null && point.want !== undefined
-    && point.as_wanted === false && !ids.has(point.device) && !(open && !point.outcome));
+  const off = [...store.points.values()].filter((point) => isWanted(point) && point.as_wanted === false);
+  const points = off.filter((point) => !ids.has(point.device) && !(open && !point.outcome));
+  const waiting = tally(off, (point) => point.device);
   const told = new Set(points.map((point) => point.point));
   const alarms = [...store.alarms.values()].filter((alarm) => !told.has(alarm.point) && !ids.has(alarm.device));
-  return { away, points, alarms };
+  return { away, waiting, points, alarms };
 }
 
-function Away({ device }) {
+function Away({ device, waiting }) {
   const look = linkLook(device);
-  const waiting = [...store.points.values()].filter((point) => point.device === device.id
-    && point.want !== null && point.want !== undefined && !point.as_wanted).length;
   return html`<li><${Icon} name=${look.icon} kind=${look.kind} />
     <div><b>${deviceName(device.id)}</b> <span class=${look.kind}>${look.word}</span>
       <p class="muted">${[reason(device), waiting ? t("pointsWait", { n: waiting }) : ""].filter(Boolean).join(" · ")}</p></div></li>`;
@@ -79,14 +83,14 @@ function Off({ point }) {
 }
 
 function NotAsWanted() {
-  const { away, points, alarms } = unwanted();
+  const { away, waiting, points, alarms } = unwanted();
   const n = away.length + points.length + alarms.length;
   const open = store.run && store.run.state === "open";
   const online = [...store.devices.values()].filter((device) => device.link === "online").length;
   return html`<section class="card grows" data-test="unwanted">
     <div class="head"><h2>${t("notAsWanted")}</h2>${n > 0 && html`<b class="figure">${n}</b>`}</div>
     <div class="scroll" tabindex="0"><ul>
-      ${away.map((device) => html`<${Away} key=${`d/${device.id}`} device=${device} />`)}
+      ${away.map((device) => html`<${Away} key=${`d/${device.id}`} device=${device} waiting=${waiting.get(device.id)} />`)}
       ${points.map((point) => html`<${Off} key=${`p/${point.point}`} point=${point} />`)}
       ${alarms.map((alarm) => html`<li key=${`a/${alarm.id}`}><${Icon} name="warn" kind="warn" />
         <div><b>${say(alarm.text)}</b><p class="muted">${t("since", { at: moment(alarm.since) })}</p></div></li>`)}
