@@ -34,12 +34,14 @@ FAULTS = (
     "reboot",
 )
 """Every fault kind. `refuse` existing sessions closed, new ones refused (UDP: port closed); `silent` sessions
-stay, no answer; `slow` answers after `ms`; `late` answers after the daemon's time-out (executed all the same);
+stay, no answer; `slow` answers after `ms`; `late` answers after the daemon's time-out (executed all the same;
+`ms` may say when);
 `reset` RST at each command; `split` one byte at a time; `merge` answers held for 50 ms and glued together;
 `garbage` noise instead of answers; `reject` the protocol's own error; `ignore` acknowledged, nothing happens;
 `reboot` sessions drop, state falls to power-on values (at once, once; it is not a lasting fault)."""
 
 LATE_S = 6.0
+SLOW_MS = 500
 MERGE_S = 0.05
 LOG_LIMIT = 20_000
 
@@ -63,6 +65,8 @@ class Peer:
     reset: Callable[[], None]
     memory: dict[str, Any] = field(default_factory=dict)
     buffer: bytearray = field(default_factory=bytearray)
+    outbox: deque[tuple[float, bytes]] = field(default_factory=deque)
+    """What a fault holds back: when it is due (loop time), and the message. Nothing overtakes it."""
 
 
 class Twin(ABC):
@@ -74,13 +78,17 @@ class Twin(ABC):
     Queries are answered truly in both cases.
     """
 
+    stream: ClassVar[bool] = True
+    """Bytes flow: messages can be cut and glued. False for datagrams."""
+    deafening: ClassVar[frozenset[str]] = frozenset({"refuse"})
+    """The faults during which nobody is let in."""
+
     def __init__(self, config: DeviceConfig) -> None:
         self.config = config
         self.log: deque[LogEntry] = deque(maxlen=LOG_LIMIT)
         self.faults: dict[str, dict[str, Any]] = {}
         self.peers: set[Peer] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._held: dict[Peer, bytearray] = {}
         self._noise = random.Random(config.id)
         self.power_on()
 
@@ -142,15 +150,11 @@ class Twin(ABC):
             return
         if "garbage" in self.faults:
             data = bytes(self._noise.randrange(256) for _ in range(len(data)))
-        if "late" in self.faults:
-            self._spawn(self._send_after(LATE_S, peer, data))
-        elif "slow" in self.faults:
-            self._spawn(self._send_after(float(self.faults["slow"].get("ms", 500)) / 1000, peer, data))
-        elif "merge" in self.faults:
-            self._hold(peer, data)
-        elif "split" in self.faults:
-            for n in range(len(data)):
-                self._out(peer, data[n : n + 1])
+        delay_s = self._delay_s()
+        if delay_s or peer.outbox or ("split" in self.faults and self.stream):
+            peer.outbox.append((asyncio.get_running_loop().time() + delay_s, data))
+            if len(peer.outbox) == 1:
+                self._spawn(self._empty(peer))
         else:
             self._out(peer, data)
 
@@ -166,6 +170,7 @@ class Twin(ABC):
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # the transports say good-bye in the next turn of the loop
 
     async def fault(self, kind: str, **how: Any) -> None:
         """Start a fault kind (see FAULTS); `reboot` happens at once. Raises ValueError for an unknown one."""
@@ -175,13 +180,13 @@ class Twin(ABC):
             await self._reboot()
             return
         self.faults[kind] = how
-        if kind == "refuse":
+        if kind in self.deafening:
             self._drop_peers()
             await self._deafen()
 
     async def heal(self) -> None:
         """End all faults."""
-        deaf = "refuse" in self.faults
+        deaf = any(kind in self.deafening for kind in self.faults)
         self.faults.clear()
         if deaf:
             await self._hear_again()
@@ -224,21 +229,35 @@ class Twin(ABC):
             self._note("twin", data)
             peer.send(data)
 
-    def _hold(self, peer: Peer, data: bytes) -> None:
-        held = self._held.get(peer)
-        if held is not None:
-            held += data
-            return
-        self._held[peer] = bytearray(data)
-        self._spawn(self._release(peer))
+    def _delay_s(self) -> float:
+        """How long the active faults hold a message back, in s."""
+        if "late" in self.faults:
+            return float(self.faults["late"].get("ms", LATE_S * 1000)) / 1000
+        if "slow" in self.faults:
+            return float(self.faults["slow"].get("ms", SLOW_MS)) / 1000
+        return MERGE_S if "merge" in self.faults else 0.0
 
-    async def _release(self, peer: Peer) -> None:
-        await asyncio.sleep(MERGE_S)
-        self._out(peer, bytes(self._held.pop(peer, b"")))
+    async def _empty(self, peer: Peer) -> None:
+        """Send what is held back, in order, until there is nothing left. The head stays until it is sent."""
+        while peer.outbox and peer in self.peers:
+            await asyncio.sleep(peer.outbox[0][0] - asyncio.get_running_loop().time())
+            count = len(peer.outbox) if "merge" in self.faults and self.stream else 1
+            data = b"".join(message for _, message in list(peer.outbox)[:count])
+            if "split" in self.faults and self.stream:
+                await self._trickle(peer, data)
+            else:
+                self._out(peer, data)
+            for _ in range(count):
+                peer.outbox.popleft()
 
-    async def _send_after(self, delay_s: float, peer: Peer, data: bytes) -> None:
-        await asyncio.sleep(delay_s)
-        self._out(peer, data)
+    async def _trickle(self, peer: Peer, data: bytes) -> None:
+        """One byte a turn of the loop: written in one turn they would mostly arrive in one piece."""
+        self._note("twin", data)
+        for n in range(len(data)):
+            if peer not in self.peers:
+                return
+            peer.send(data[n : n + 1])
+            await asyncio.sleep(0)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -255,28 +274,40 @@ class TcpTwin(Twin):
     scheme: ClassVar[str] = "tcp"
     single_session: ClassVar[bool] = False
     _server: asyncio.Server | None = None
+    _place: socket.socket | None = None
 
     async def serve(self, host: str, port: int) -> tuple[str, int]:
-        self._server = await self._listen(host, port)
-        address = self._server.sockets[0].getsockname()
-        self._at = (str(address[0]), int(address[1]))
-        return self._at
+        self._at = (host, port)
+        return await self._listen(_bound(self._at))
 
     async def close(self) -> None:
         await self._deafen()
         await super().close()
+        if self._place is not None:
+            self._place.close()
+            self._place = None
 
-    async def _listen(self, host: str, port: int) -> asyncio.Server:
-        return await asyncio.get_running_loop().create_server(lambda: _TcpPeer(self), host, port)
+    @property
+    def hears(self) -> bool:
+        """Whether clients are let in now."""
+        return self._server is not None
+
+    async def _listen(self, sock: socket.socket) -> tuple[str, int]:
+        self._at = _name(sock)
+        self._server = await asyncio.get_running_loop().create_server(lambda: _TcpPeer(self), sock=sock)
+        return self._at
 
     async def _deafen(self) -> None:
         if self._server is not None:
             self._server.close()
             self._server = None
+            # Bound but not listening: clients are refused, and the kernel gives the port to nobody else.
+            self._place = _bound(self._at)
 
     async def _hear_again(self) -> None:
-        if self._server is None:
-            self._server = await self._listen(*self._at)
+        if self._place is not None:
+            sock, self._place = self._place, None
+            await self._listen(sock)
 
 
 class _TcpPeer(asyncio.Protocol):
@@ -294,6 +325,9 @@ class _TcpPeer(asyncio.Protocol):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             transport.abort()
 
+        if not self._twin.hears:  # accepted just before it went deaf
+            transport.abort()
+            return
         if self._twin.single_session and self._twin.peers:
             transport.close()
             return
@@ -314,12 +348,15 @@ class _TcpPeer(asyncio.Protocol):
 class UdpTwin(Twin):
     """A twin on UDP: each source address is a peer, each datagram goes to `frames` whole.
 
-    `split` does not exist for datagrams; `reset` and `refuse` leave the port closed, so that the kernel
-    answers with "port unreachable".
+    `split` does not exist for datagrams and `merge` only holds them back; `reset` and `refuse` leave the port
+    closed, so that the kernel answers with "port unreachable".
     """
 
     scheme: ClassVar[str] = "udp"
+    stream: ClassVar[bool] = False
+    deafening: ClassVar[frozenset[str]] = frozenset({"refuse", "reset"})
     _transport: asyncio.DatagramTransport | None = None
+    _place: socket.socket | None = None
 
     def __init__(self, config: DeviceConfig) -> None:
         self._by_address: dict[Any, Peer] = {}
@@ -327,22 +364,15 @@ class UdpTwin(Twin):
 
     async def serve(self, host: str, port: int) -> tuple[str, int]:
         self._transport = await self._bind(host, port)
-        address = self._transport.get_extra_info("sockname")
-        self._at = (str(address[0]), int(address[1]))
+        self._at = _name(self._transport.get_extra_info("socket"))
         return self._at
 
     async def close(self) -> None:
         await self._deafen()
         await super().close()
-
-    def say(self, peer: Peer, data: bytes) -> None:
-        if "split" in self.faults:
-            self._out(peer, data)  # a datagram is never cut
-        else:
-            super().say(peer, data)
-
-    async def fault(self, kind: str, **how: Any) -> None:
-        await super().fault("refuse" if kind == "reset" else kind, **how)
+        if self._place is not None:
+            self._place.close()
+            self._place = None
 
     async def _bind(self, host: str, port: int) -> asyncio.DatagramTransport:
         transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
@@ -352,11 +382,18 @@ class UdpTwin(Twin):
 
     async def _deafen(self) -> None:
         if self._transport is not None:
+            # The same kernel socket lives on through a second descriptor: the port stays ours. Connected to
+            # itself it takes datagrams from nobody else, so that the kernel answers "port unreachable".
+            place: socket.socket = self._transport.get_extra_info("socket").dup()
+            place.connect(self._at)
+            self._place = place
             self._transport.abort()
             self._transport = None
 
     async def _hear_again(self) -> None:
-        if self._transport is None:
+        if self._place is not None:
+            self._place.close()
+            self._place = None
             self._transport = await self._bind(*self._at)
 
     def _drop_peers(self) -> None:
@@ -364,8 +401,10 @@ class UdpTwin(Twin):
         self._by_address = {}
 
     def _from(self, address: Any) -> Peer:
-        peer = self._by_address.get(address)
-        if peer is None:
+        peer = self._by_address.pop(address, None)
+        if peer is not None:
+            self._by_address[address] = peer  # the longest unheard is the first to be forgotten
+        else:
 
             def send(data: bytes) -> None:
                 if self._transport is not None:
@@ -388,3 +427,20 @@ class _UdpPeer(asyncio.DatagramProtocol):
 
     def error_received(self, exc: Exception) -> None:
         """A client went away: nothing to do for a device."""
+
+
+def _bound(at: tuple[str, int]) -> socket.socket:
+    sock = socket.socket(socket.AF_INET6 if ":" in at[0] else socket.AF_INET)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # old sessions may linger in TIME_WAIT
+        sock.setblocking(False)
+        sock.bind(at)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _name(sock: socket.socket) -> tuple[str, int]:
+    host, port, *_ = sock.getsockname()
+    return str(host), int(port)

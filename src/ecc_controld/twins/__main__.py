@@ -1,0 +1,54 @@
+"""`ecc-twins --config DIR`: serve the twins of a configured hall, and a control API to break and heal them."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ecc_controld.registry import Registry
+from ecc_controld.sdk import ConfigError
+from ecc_controld.settings import load_hall
+from ecc_controld.yamlfile import FilesInvalid
+
+from . import simulated_secret
+from .program import arguments, run
+from .server import Blueprint
+
+USAGE = 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run until SIGTERM, SIGINT or the end of the parent. Exit code 2: bad arguments or an invalid file."""
+    parser = arguments()
+    parser.add_argument("--config", type=Path, required=True, metavar="DIR", help="the hall's configuration")
+    args = parser.parse_args(argv)
+    try:
+        blueprints = blueprints_of(args.config)
+    except FilesInvalid as invalid:
+        for problem in invalid.problems:
+            print(problem, file=sys.stderr)
+        return USAGE
+    except ConfigError as error:
+        print(f"ecc-twins: {error}", file=sys.stderr)
+        return USAGE
+    return asyncio.run(run(blueprints, args))
+
+
+def blueprints_of(config_dir: Path) -> list[Blueprint]:
+    """What the twins of a configured hall are made of; raises FilesInvalid, ConfigError."""
+    registry = Registry.load()
+    hall = load_hall(config_dir, registry, secrets=simulated_secret)
+    found = []
+    for device in hall.devices.values():
+        name = device.driver.name
+        twin = registry.twin(name)
+        if twin is None:
+            raise ConfigError(f"device {device.config.id}: driver {name} has no twin")
+        found.append(Blueprint(device.config, name, twin, device.driver.points))
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())
