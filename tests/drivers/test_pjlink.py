@@ -335,11 +335,15 @@ class TestLogin:
         assert refused.value.code == "wrong_password"
         await twin.close()
 
-    async def test_the_display_closes_after_a_wrong_password(self) -> None:
+    @pytest.mark.parametrize("fault", [None, "split", "merge"])
+    async def test_the_display_closes_after_a_wrong_password(self, fault: str | None) -> None:
         twin = QuickTwin(config())
+        if fault is not None:
+            await twin.fault(fault)
         bench = Bench(PJLink(config(secret="bad")), twin)
-        with pytest.raises(LinkRefused):
+        with pytest.raises(LinkRefused) as refused:
             await bench.connect()
+        assert refused.value.code == "wrong_password"
         await until(lambda: bench.lost)
         assert bench.lost == [("closed_by_device", "")]
         assert not twin.peers
