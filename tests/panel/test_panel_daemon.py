@@ -44,7 +44,7 @@ async def test_the_hall_becomes_a_command_post(live: Screen, daemon: Daemon) -> 
     page = await live.open()
     await expect(page.locator("[data-test=simulated]")).to_be_visible()
     await scenarios.enter_emergency(page)
-    await expect(page.locator("[data-test=verdict]")).to_contain_text("就绪", timeout=40_000)
+    await expect(page.locator("[data-test=verdict]")).to_contain_text("到位", timeout=40_000)
     assert (await daemon.get("/hall"))["by"] == "panel"
     card = (await daemon.get("/runs"))["runs"][0]
     assert (card["verdict"], card["trigger"], len(card["points"])) == ("ready", "panel", 10)
