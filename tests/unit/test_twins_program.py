@@ -271,6 +271,33 @@ async def test_it_ends_with_its_parent_even_by_kill_9(way: str) -> None:
     await until(lambda: gone(child))
 
 
+DAEMON = """
+import asyncio
+from pathlib import Path
+from ecc_controld.twins.child import TwinsProcess
+
+async def main():
+    twins = await TwinsProcess.start(Path("plain"), program={program})
+    print(twins.pid, flush=True)
+    await twins.ended()
+
+asyncio.run(main())
+"""
+
+
+async def test_the_daemons_child_ends_with_it_even_by_kill_9() -> None:
+    daemon = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", DAEMON.format(program=PROGRAM), stdout=asyncio.subprocess.PIPE
+    )
+    assert daemon.stdout is not None
+    async with asyncio.timeout(20):
+        child = int(await daemon.stdout.readline())
+    assert not gone(child)
+    daemon.kill()
+    await daemon.wait()
+    await until(lambda: gone(child))
+
+
 async def test_a_parent_that_has_ended_before_is_noticed() -> None:
     other = await asyncio.create_subprocess_exec(sys.executable, "-c", "")
     await other.wait()
@@ -314,15 +341,16 @@ import os, signal, sys, time
 if {stubborn}:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 print("thinking", os.getpid(), file=sys.stderr, flush=True)
-time.sleep(60)
+time.sleep(600)
 """
 
 
 @pytest.mark.parametrize("stubborn", [False, True])
 async def test_a_child_that_is_never_ready_is_killed(stubborn: bool) -> None:
     program = (sys.executable, "-c", MUTE.format(stubborn=stubborn))
-    with pytest.raises(TwinsError, match=r"(?s)not ready within 2 s.*thinking") as caught:
-        await TwinsProcess.start(HERE, program=program, ready_s=2.0, stop_s=0.2)
+    async with asyncio.timeout(30):
+        with pytest.raises(TwinsError, match=r"(?s)not ready within 2 s.*thinking") as caught:
+            await TwinsProcess.start(HERE, program=program, ready_s=2.0, stop_s=0.2)
     assert gone(int(str(caught.value).split()[-1]))
 
 
