@@ -42,7 +42,7 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
-    from .scene.load import check
+    from .settings import check
 
     found = check(args.config, args.scenes)
     for problem in found:

@@ -9,7 +9,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from io import StringIO
-from types import ModuleType
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -733,9 +733,11 @@ async def test_a_terminal_shows_the_progress(ctl: Ctl, stub: Stub, monkeypatch: 
 def loader(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """In place of the loader: the problems that it will report."""
     found: list[Any] = []
-    module = ModuleType("ecc_controld.scene.load")
-    module.check = lambda config, scenes: found if (config.name, scenes.name) == ("c", "s") else 1 / 0  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "ecc_controld.scene.load", module)
+    def check(config: Path, scenes: Path) -> list[Any]:
+        assert (config.name, scenes.name) == ("c", "s")
+        return found
+
+    monkeypatch.setattr("ecc_controld.settings.check", check)
     return found
 
 

@@ -43,13 +43,15 @@ Conclude = Callable[[Sequence[bytes]], "Answer | Refusal"]
 class Part:
     """One datagram of an exchange. `answers`: lengths of data that its answer may have (inquiries).
 
-    `awaited`: whether the exchange waits for its answer.
+    `awaited`: whether the exchange waits for its answer. `when_full`: only sent once the camera has said that
+    both sockets are busy.
     """
 
     kind: int
     payload: bytes
     awaited: bool = True
     answers: tuple[int, ...] = ()
+    when_full: bool = False
 
 
 class Dialogue:
@@ -68,31 +70,33 @@ class Dialogue:
             self.last = (self.last + 1) % NUMBERS
         return self.last
 
-    def command(self, *bodies: bytes) -> Exchange:
+    def command(self, *bodies: bytes, urgent: bool = False) -> Exchange:
         """Commands that leave together; the answer is there when each of them is accepted.
 
-        While both sockets of the camera are at work it would refuse anything further, a stop included; what
-        comes now replaces what runs, so that is cancelled first.
+        While both sockets of the camera are at work it refuses anything further, a stop included. What comes
+        now replaces what we have running, so that is cancelled first; an `urgent` command also cancels what
+        somebody else has running, once it is refused for that.
         """
         full = set(SOCKETS) <= set(self.running)
-        parts = [self._part(COMMAND, cancel(socket), awaited=False) for socket in SOCKETS if full]
-        return NumberedExchange(
-            self, [*parts, *(self._part(COMMAND, body) for body in bodies)], lambda _: Answer()
-        )
+        parts: list[Part] = []
+        if full or urgent:
+            parts = [Part(COMMAND, self._packet(cancel(n)), awaited=False, when_full=not full) for n in SOCKETS]
+        parts += [Part(COMMAND, self._packet(body)) for body in bodies]
+        return NumberedExchange(self, parts, lambda _: Answer())
 
     def inquiry(self, conclude: Conclude, *questions: tuple[bytes, tuple[int, ...]]) -> Exchange:
         """Inquiries that leave together, each with the lengths that its answer may have."""
         return NumberedExchange(
-            self, [self._part(INQUIRY, body, answers=lengths) for body, lengths in questions], conclude
+            self, [Part(INQUIRY, self._packet(body), answers=lengths) for body, lengths in questions], conclude
         )
 
     def hello(self, conclude: Conclude, question: tuple[bytes, tuple[int, ...]]) -> Exchange:
         """RESET and one inquiry behind it. Only the inquiry's answer counts: some cameras never answer RESET."""
         self.last = 0
         self.running.clear()
-        ask = self._part(INQUIRY, question[0], answers=question[1])
+        ask = Part(INQUIRY, self._packet(question[0]), answers=question[1])
         reset = [] if self.fixed else [Part(CONTROL, RESET, awaited=False)]
-        return NumberedExchange(self, [*reset, ask], conclude, opening=True)
+        return NumberedExchange(self, [*reset, ask], conclude)
 
     def heard(self, message: Message) -> None:
         """A message that answers no exchange: completions and copies. Raises RemoteProtocolError for a number
@@ -115,37 +119,38 @@ class Dialogue:
         if self.fixed or held <= message.number:  # an older copy says nothing about what runs there now
             del self.running[message.socket]
 
-    def _part(self, kind: int, body: bytes, *, awaited: bool = True, answers: tuple[int, ...] = ()) -> Part:
-        return Part(kind, packet(self._address, body), awaited, answers)
+    def _packet(self, body: bytes) -> bytes:
+        return packet(self._address, body)
 
 
 class NumberedExchange(Exchange):
-    """An exchange whose datagrams get their numbers when they are first looked at, that is when they leave."""
+    """An exchange whose datagrams get their numbers when they are first looked at, that is when they leave.
 
-    def __init__(
-        self, dialogue: Dialogue, parts: Sequence[Part], conclude: Conclude, *, opening: bool = False
-    ) -> None:
-        self.__dict__.update(
+    A copy consists of the parts that are still unanswered: under their old numbers, or under new ones where
+    the camera has turned the old number down.
+    """
+
+    def __init__(self, dialogue: Dialogue, parts: Sequence[Part], conclude: Conclude) -> None:
+        self.__dict__.update(  # a frozen dataclass; `send` and `more` are properties here
             judge=self._judge,
             timeout_s=None,
             resends=RESENDS,
             _dialogue=dialogue,
             _parts=tuple(parts),
             _conclude=conclude,
-            _opening=opening,
-            _numbers=[],
-            _datagrams=[],
+            _numbers={},
             _got={},
+            _clock=[],
+            _full=[],
         )
 
     _dialogue: Dialogue
     _parts: tuple[Part, ...]
     _conclude: Conclude
-    _opening: bool
-    _numbers: list[int]
-    _datagrams: list[bytes]
+    _numbers: dict[int, int]
     _got: dict[int, bytes]
-    _sent_at: float
+    _clock: list[float]
+    _full: list[int]
 
     def __eq__(self, other: object) -> bool:
         return self is other
@@ -159,21 +164,24 @@ class NumberedExchange(Exchange):
     @property
     def send(self) -> bytes:
         """The first datagram."""
-        return self._number()[0]
+        return self._datagrams()[0]
 
     @property
     def more(self) -> tuple[bytes, ...]:
         """The datagrams behind it."""
-        return tuple(self._number()[1:])
+        return tuple(self._datagrams()[1:])
 
-    def _number(self) -> list[bytes]:
-        if not self._datagrams:
-            self.__dict__["_sent_at"] = time.monotonic()
-            for part in self._parts:
-                number = 0 if part.kind == CONTROL else self._dialogue.take_number()
-                self._numbers.append(-1 if part.kind == CONTROL else number)
-                self._datagrams.append(datagram(part.kind, number, part.payload))
-        return self._datagrams
+    def _datagrams(self) -> list[bytes]:
+        if not self._clock:
+            self._clock.append(time.monotonic())
+        out = []
+        for index, part in enumerate(self._parts):
+            if index in self._got or (part.when_full and not self._full):
+                continue
+            if index not in self._numbers:
+                self._numbers[index] = 0 if part.kind == CONTROL else self._dialogue.take_number()
+            out.append(datagram(part.kind, self._numbers[index], part.payload))
+        return out
 
     # -- judging -----------------------------------------------------------------------------------------
 
@@ -191,7 +199,7 @@ class NumberedExchange(Exchange):
         if message.what in (What.NETWORK, What.RESET):
             return None
         for index, part in enumerate(self._parts):
-            if not self._datagrams or not part.awaited or index in self._got:
+            if not part.awaited or index in self._got or index not in self._numbers:
                 continue
             if self._fits(part, message) if self._dialogue.fixed else message.number == self._numbers[index]:
                 return index
@@ -201,7 +209,7 @@ class NumberedExchange(Exchange):
     def _fits(part: Part, message: Message) -> bool:
         # Without numbers only the shape tells what an answer belongs to.
         if message.what in (What.ERROR, What.FAULT):
-            return True
+            return message.code != CANCELLED  # said of a command that had been accepted before
         if part.kind == INQUIRY:
             return message.what is What.ANSWER and len(message.data) in part.answers
         return message.what is What.ACK
@@ -210,6 +218,10 @@ class NumberedExchange(Exchange):
         part = self._parts[index]
         self._dialogue.note(message)
         if message.what is What.ERROR:
+            if message.code == BUFFER_FULL and self._parts[0].when_full and self._copies() < RESENDS:
+                self._full.append(index)
+                del self._numbers[index]
+                return None  # the next copy makes room first
             return refusal(message.code, inquiry=part.kind == INQUIRY)
         if part.kind == INQUIRY:
             if message.what is not What.ANSWER:
@@ -221,6 +233,10 @@ class NumberedExchange(Exchange):
         self._got[index] = message.data
         return None
 
+    def _copies(self) -> int:
+        """How many copies have been sent, by the clock: the session sends them, spread over the time-out."""
+        return int((time.monotonic() - self._clock[0]) / self._dialogue.copy_after_s)
+
     def _all(self) -> Verdict:
         awaited = [index for index, part in enumerate(self._parts) if part.awaited]
         if all(index in self._got for index in awaited):
@@ -231,17 +247,17 @@ class NumberedExchange(Exchange):
         """`0F 01`: the camera did not expect this number (delivery rules 2 and 3)."""
         if message.code != WRONG_NUMBER:
             return Refusal(f"message type not accepted (0F {message.code:02X})")
-        if self._opening:
-            return None  # the RESET was lost: it is sent again together with the inquiry
-        if time.monotonic() - self._sent_at < self._dialogue.copy_after_s or self._dialogue.fixed:
-            if any(earlier not in self._got for earlier in range(index)):
-                return None  # only because the one before it was lost: both are sent again
+        if self._copies() == 0 or self._dialogue.fixed:
+            if any(earlier in self._numbers and earlier not in self._got for earlier in range(index)):
+                return None  # only because the one before it (a RESET too) was lost: both are sent again
             raise RemoteProtocolError(f"the camera does not accept number {message.number}")
         if self._parts[index].kind == COMMAND and self._numbers[index] == self._dialogue.last:
             self._got[index] = b""  # nothing later was sent, so it is the copy that is refused
             return self._all()
-        # Had a later number been accepted while this one was lost, its copy would be refused just the same.
-        return Refusal("the answer was lost on the way", busy=True)
+        # An inquiry, or a later number has been accepted while this one was lost: its copy is refused all the
+        # same. Either way it is sent anew under a new number, by the next copy or by the core.
+        del self._numbers[index]
+        return None if self._copies() < RESENDS else Refusal("the answer was lost on the way", busy=True)
 
 
 def refusal(code: int, *, inquiry: bool) -> Refusal:

@@ -19,6 +19,7 @@ from ecc_controld.sdk import (
     Point,
     Reading,
     Refusal,
+    Rejected,
     Session,
     Switch,
     Text,
@@ -154,7 +155,10 @@ class Visca(Driver):
     async def attach(self, session: Session) -> Identity:
         """RESET the numbers, hear that the camera lives, ask who it is."""
         self._driven = None
-        await session.exchange(self._dialogue.hello(self._power_read, (codec.POWER_INQUIRY, (1,))))
+        try:
+            await session.exchange(self._dialogue.hello(self._power_read, (codec.POWER_INQUIRY, (1,))))
+        except Rejected as error:
+            raise LinkError("not_ready", error.reason) from error
         asked = self._ask_version()
         for _ in range(VERSION_TRIES):
             # Without a judge: a camera that never answers this must not cost the connection.
@@ -253,7 +257,7 @@ class Visca(Driver):
             bodies.append(codec.pan_tilt_drive(pan, tilt, speeds.pan, speeds.tilt))
         if "zoom" in stopping:
             bodies.append(codec.zoom_drive(zoom, speeds.zoom))
-        return self._dialogue.command(*bodies)
+        return self._dialogue.command(*bodies, urgent=word == "stop")
 
     def heard(self, message: Message) -> Sequence[Reading]:
         """Completions, copies and network changes: nothing to learn, the core polls the position."""

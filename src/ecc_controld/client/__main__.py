@@ -100,7 +100,7 @@ async def _verb(args: argparse.Namespace, desk: verbs.Desk) -> int:
 def check(config: Path, scenes: Path, lang: Lang, *, as_json: bool) -> int:
     """Check the files without a daemon."""
     # The loaders and all drivers are needed by this verb alone; the others start quickly without them.
-    from ecc_controld.scene.load import check as check_files
+    from ecc_controld.settings import check as check_files
 
     found = check_files(config, scenes)
     if as_json:

@@ -92,9 +92,11 @@ class Agenda:
     def _writable(self, now: float) -> list[Entry]:
         if self._book.observe_only:
             return []
-        found = [entry for entry in self._book.entries.values() if self._wants_write(entry, now)]
-        found = [entry for entry in found if self._guards.ready(entry, now)]
-        found = [entry for entry in found if entry.life is not None and may_write(entry.life)]
+        entries = self._book.entries.values()
+        guarded = [entry for entry in entries if entry.point.guard and self._wants_write(entry, now)]
+        closed = {entry.local for entry in guarded if not self._guards.ready(entry, now)}
+        # Only now: a guard that was just set is itself something to write.
+        found = [entry for entry in entries if self._wants_write(entry, now) and entry.local not in closed]
         # What disturbs others goes first: they would have to be written again.
         return sorted(found, key=lambda entry: not entry.point.disturbs)
 

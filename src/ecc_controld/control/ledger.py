@@ -221,6 +221,7 @@ class Ledger:
         track = self.book.tracks[entry.local]
         wish, life = entry.living, entry.life
         if wish is None or life is None:
+            track.returning = False
             return
         facts = Facts(equal=equal, settling=not settled)
         if track.returning and asked_at >= wish.accepted:

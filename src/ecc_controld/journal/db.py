@@ -41,7 +41,7 @@ def open_file(home: Path) -> Opened:
         _create(path)
         return Opened(_open_existing(path), quarantined)
     except (OSError, sqlite3.Error) as error:
-        raise open_error(error, str(home)) from error
+        raise open_error(error, home) from error
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -60,8 +60,7 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def _open_existing(path: Path) -> sqlite3.Connection:
-    if path.stat().st_size == 0:  # ours are made whole, so an empty one has been cut off
-        raise Damaged("empty")
+    _check_length(path)
     con = None
     try:
         con = connect(path)
@@ -91,6 +90,17 @@ def _refuse_newer(con: sqlite3.Connection, path: Path) -> None:
                 f" {schema.SCHEMA}); update the program, or put back the copy made before the update",
             )
         )
+
+
+def _check_length(path: Path) -> None:
+    """SQLite takes a stump for a new file, and does not mind a last page that is cut short; we do."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        header = file.read(100)
+    page = int.from_bytes(header[16:18], "big") or 1
+    # With a log beside it, a page may be cut short: a power cut while the log was being moved in.
+    if len(header) < 100 or (size % page and page > 1 and not any(side.stat().st_size for side in _beside(path))):
+        raise Damaged(f"cut off at {size} bytes")
 
 
 def _check_pages(con: sqlite3.Connection) -> None:
@@ -145,7 +155,7 @@ def _migrate(con: sqlite3.Connection, path: Path) -> None:
     except sqlite3.Error as error:
         if says_damaged(error):
             raise
-        refused = open_error(error, str(path.parent))
+        refused = open_error(error, path.parent)
         if type(refused) is not JournalOpenError:
             raise refused from error
         raise MigrationFailed(

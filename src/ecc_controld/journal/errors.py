@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
 import sqlite3
+from pathlib import Path
 from typing import ClassVar
 
 from ..sdk import EccError, Text
@@ -105,12 +107,21 @@ def says_damaged(error: sqlite3.Error) -> bool:
     return primary(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
-def commit_error(error: Exception) -> JournalError:
+def no_space(home: Path) -> bool:
+    """True if the file system is as good as full: SQLite calls some of its writes there an I/O error."""
+    try:
+        found = os.statvfs(home)
+    except OSError:
+        return False
+    return found.f_bavail * found.f_frsize < 65_536
+
+
+def commit_error(error: Exception, home: Path) -> JournalError:
     """Translate what a transaction raised: the disk's fault, or the fault of the change itself."""
     code = "io_error"
     if isinstance(error, sqlite3.Error):
         number = primary(error)
-        if number == sqlite3.SQLITE_FULL:
+        if number == sqlite3.SQLITE_FULL or (number == sqlite3.SQLITE_IOERR and no_space(home)):
             code = "disk_full"
         elif number in (0, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH):
             code = "bad_change"
@@ -121,11 +132,12 @@ def commit_error(error: Exception) -> JournalError:
     return JournalError(code, f"{type(error).__name__}: {error}")
 
 
-def open_error(error: OSError | sqlite3.Error, where: str) -> JournalOpenError:
+def open_error(error: OSError | sqlite3.Error, home: Path) -> JournalOpenError:
     """Translate what opening raised into a sentence that names the path and what to do."""
+    where = str(home)
     if isinstance(error, sqlite3.Error):
         number = primary(error)
-        full = number == sqlite3.SQLITE_FULL
+        full = number == sqlite3.SQLITE_FULL or (number == sqlite3.SQLITE_IOERR and no_space(home))
         rights = number in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN)
         no_dir = False
     else:

@@ -38,7 +38,7 @@ class Home:
                 os.close(lock)
                 raise
         except OSError as error:
-            raise open_error(error, str(path)) from error
+            raise open_error(error, path) from error
         return cls(path, lock)
 
     def release(self) -> None:

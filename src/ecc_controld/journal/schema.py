@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 Migration = Callable[[sqlite3.Connection], None]
 
@@ -48,13 +48,13 @@ def version(con: sqlite3.Connection) -> int:
     return int(con.execute("PRAGMA user_version").fetchone()[0])
 
 
-def migrate(con: sqlite3.Connection, steps: Sequence[Migration] = MIGRATIONS) -> None:
-    """Bring a file to the number of `steps`, all in one transaction; on any error it stays as it was."""
+def migrate(con: sqlite3.Connection) -> None:
+    """Bring a file up to SCHEMA, all in one transaction; on any error it stays as it was."""
     con.execute("BEGIN IMMEDIATE")
     try:
-        for step in steps[version(con) :]:
+        for step in MIGRATIONS[version(con) : SCHEMA]:
             step(con)
-        con.execute(f"PRAGMA user_version = {len(steps)}")
+        con.execute(f"PRAGMA user_version = {SCHEMA}")
         con.execute("COMMIT")
     except BaseException:
         if con.in_transaction:

@@ -214,7 +214,7 @@ class Writer:
                 work(con)
             con.execute("COMMIT")
         except Exception as raised:
-            error = commit_error(raised)
+            error = commit_error(raised, self.home)
             self._undo(reconnect=error.code == "io_error")
             return error
         self.transactions += 1
@@ -227,7 +227,7 @@ class Writer:
         with contextlib.suppress(sqlite3.Error):
             if con.in_transaction:
                 con.execute("ROLLBACK")
-        if reconnect or con.in_transaction:  # after a failed disk, begin with fresh file handles
+        if reconnect:  # after a failed disk, begin with fresh file handles
             with contextlib.suppress(sqlite3.Error):
                 con.close()
             self._con = None
@@ -252,7 +252,7 @@ class Writer:
             try:
                 answers.append((job.reply, job.ask(self._connection()), None))
             except Exception as error:
-                answers.append((job.reply, None, commit_error(error)))
+                answers.append((job.reply, None, commit_error(error, self.home)))
         return answers
 
 

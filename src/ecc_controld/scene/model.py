@@ -1,28 +1,37 @@
-"""placeholder until the loader lands"""
+"""A scene as it is wanted: every wish with its value, its conditions and what it is judged by. Frozen, no I/O."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from ecc_controld.sdk.point import OnReturn, Value
 from ecc_controld.sdk.text import Text
 
+Criticality: TypeAlias = Literal["must", "should", "may"]
+IfFailed: TypeAlias = Literal["block", "go_on"]
+
 
 @dataclass(frozen=True)
 class Prereq:
+    """A point that must be at `value` first; `if_failed` says what happens when it will not be."""
+
     point: str
     value: Value
-    if_failed: Literal["block", "go_on"] = "block"
+    if_failed: IfFailed = "block"
 
 
 @dataclass(frozen=True)
 class Want:
+    """One wish. `point` is the full name (`wall.preset`), `local` the device's own. Times in seconds; None
+    takes the default of the run or of the point.
+    """
+
     point: str
     device: str
     local: str
     value: Value
-    criticality: Literal["must", "should", "may"] = "should"
+    criticality: Criticality = "should"
     timeout_s: float | None = None
     settle_s: float | None = None
     on_return: OnReturn | None = None
@@ -31,12 +40,16 @@ class Want:
 
 @dataclass(frozen=True)
 class Do:
+    """A one-shot action of a device, sent at most once a run."""
+
     device: str
     action: str
 
 
 @dataclass(frozen=True)
 class Scene:
+    """One file of `scenes/`, checked against the hall. `digest` is the SHA-256 of the file, `text` its text."""
+
     name: str
     title: Text
     mode: str | None

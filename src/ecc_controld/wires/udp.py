@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from typing import cast
 
 from ecc_controld.sdk import Address, LinkError
 
@@ -18,8 +19,8 @@ class UdpWire(asyncio.DatagramProtocol):
         self._lost: Callable[[str, str], None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        # Python 3.11's datagram transport is not registered as the DatagramTransport that it is.
+        self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: object) -> None:
         if self._data is not None:

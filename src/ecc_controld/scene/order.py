@@ -1,0 +1,120 @@
+"""The order of a scene's wishes: what the file says under `after:` and what the drivers know of their points."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import cast
+
+from ecc_controld import yamlfile
+from ecc_controld.hall.order import find_cycle, longest
+from ecc_controld.yamlfile import Fields, Mark, Node, Problems, Scalar
+from ecc_controld.yamlfile import Mapping as MapNode
+
+from .expand import Wish
+from .hallview import HallView, groups, points
+from .model import IfFailed, Prereq, Want
+
+IF_FAILED = ("block", "go_on")
+
+
+@dataclass
+class _Edges:
+    """Prerequisites of each point, and where in the file the order of a point was given."""
+
+    before: dict[str, dict[str, IfFailed]]
+    marks: dict[str, Mark] = field(default_factory=dict)
+
+
+def ordered(
+    wishes: Mapping[str, Wish], after: MapNode | None, hall: HallView, problems: Problems
+) -> tuple[Want, ...]:
+    """The wishes with their prerequisites. Names that are wrong and cycles are noted as problems."""
+    edges = _Edges({name: _known_order(wish, wishes, hall) for name, wish in wishes.items()})
+    for key, node in () if after is None else after.entries:
+        _entry(key, node, edges, wishes, hall, problems)
+    _tell_cycle(edges, wishes, problems)
+    return tuple(
+        replace(
+            wish.want,
+            prereqs=tuple(
+                Prereq(point, wishes[point].want.value, if_failed)
+                for point, if_failed in edges.before[name].items()
+            ),
+        )
+        for name, wish in wishes.items()
+    )
+
+
+def slowest_chain(wants: Iterable[Want], hall: HallView) -> tuple[list[str], float]:
+    """The chain of dependent wishes whose devices' gaps add up to the most, and that sum in seconds."""
+    found = {want.point: want for want in wants}
+    cost = {name: hall.devices[want.device].gap_s for name, want in found.items()}
+    chain = longest(found, {name: [p.point for p in want.prereqs] for name, want in found.items()}, cost)
+    return chain, sum(cost[name] for name in chain)
+
+
+def _known_order(wish: Wish, wishes: Mapping[str, Wish], hall: HallView) -> dict[str, IfFailed]:
+    """What the driver knows: its own `after`, and whatever disturbs the point goes first.
+
+    A guard is no prerequisite: the keeper writes it as a part of the wish.
+    """
+    device, known = wish.want.device, points(hall, wish.want.device)
+    disturbing = [name for name, point in known.items() if wish.want.local in point.disturbs]
+    first = [*sorted(known[wish.want.local].after), *disturbing]
+    return {f"{device}.{local}": "block" for local in first if f"{device}.{local}" in wishes}
+
+
+def _entry(
+    key: Scalar, node: Node, edges: _Edges, wishes: Mapping[str, Wish], hall: HallView, problems: Problems
+) -> None:
+    """One line of `after:`: `point: [points]`, or `point: {points: [..], if_failed: go_on}`."""
+    if_failed: IfFailed = "block"
+    listed: Node | None = node
+    if isinstance(node, MapNode):
+        fields = Fields(node, problems)
+        listed = fields.need("points")
+        if_failed = cast(IfFailed, yamlfile.as_word(fields.take("if_failed"), IF_FAILED, problems) or "block")
+        fields.done()
+    items = (listed,) if isinstance(listed, Scalar) else yamlfile.as_items(listed, problems) or ()
+    if listed is not None and not items and not isinstance(listed, MapNode):
+        problems.add(listed.mark, "没有前置点位", "no point is named")
+    dependents = _wanted(key, wishes, hall, problems)
+    for item in items:
+        text = yamlfile.as_text(item, problems)
+        if not isinstance(item, Scalar) or text is None:
+            continue
+        for prereq in _wanted(item, wishes, hall, problems):
+            for dependent in dependents:
+                edges.before[dependent][prereq] = if_failed
+                edges.marks[dependent] = key.mark
+
+
+def _wanted(name: Scalar, wishes: Mapping[str, Wish], hall: HallView, problems: Problems) -> list[str]:
+    """The points that a name stands for: one, or with `group/*.point` those of a group that the scene wants."""
+    target, dot, local = name.text.partition(".")
+    if not dot:
+        zh, en = f"{name.text} 应为 设备.点位", f"{name.text}: expected device.point"
+        problems.add(name.mark, zh, en, wishes, name.text)
+        return []
+    if not target.endswith("/*"):
+        found = [name.text] if name.text in wishes else []
+    else:
+        members = groups(hall).get(target.removesuffix("/*"), [])
+        found = [f"{device}.{local}" for device in members if f"{device}.{local}" in wishes]
+    if not found:
+        zh = f"本场景没有要求 {name.text}，不能用于次序"
+        en = f"{name.text} is not wanted by this scene, so it has no place in its order"
+        problems.add(name.mark, zh, en, wishes, name.text)
+    return found
+
+
+def _tell_cycle(edges: _Edges, wishes: Mapping[str, Wish], problems: Problems) -> None:
+    cycle = find_cycle(edges.before)
+    if cycle is None:
+        return
+    written = [edges.marks[name] for name in cycle if name in edges.marks]
+    mark = written[0] if written else wishes[cycle[0]].mark
+    path = " -> ".join(cycle)
+    zh, en = f"次序成环（每项等待下一项）：{path}", f"the order is a cycle (each waits for the next): {path}"
+    problems.add(mark, zh, en)
