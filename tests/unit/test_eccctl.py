@@ -733,6 +733,7 @@ async def test_a_terminal_shows_the_progress(ctl: Ctl, stub: Stub, monkeypatch: 
 def loader(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """In place of the loader: the problems that it will report."""
     found: list[Any] = []
+
     def check(config: Path, scenes: Path) -> list[Any]:
         assert (config.name, scenes.name) == ("c", "s")
         return found

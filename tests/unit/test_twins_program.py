@@ -368,3 +368,44 @@ def test_addresses() -> None:
     for wrong in ("127.0.0.1:80", "tcp://127.0.0.1", "", "tcp://h:99999"):
         with pytest.raises(ValueError):
             parse_address(wrong)
+
+
+CONFIG = """
+schema: 1
+hall: {name: {zh: 县应急指挥大厅, en: County hall}, timezone: Asia/Shanghai}
+networks: [10.20.0.0/16]
+devices:
+  wall: {driver: pjlink, name: 主显示屏, group: display, address: "tcp://10.20.1.30:4352", secret: wall}
+  matrix: {driver: videohub, name: 矩阵, group: matrix, address: "tcp://10.20.1.20:9990"}
+  cam1: {driver: visca, name: 摄像机, group: camera, address: "udp://10.20.3.21:52381", presets: {overview: 1}}
+"""
+
+
+async def test_the_twins_of_a_configured_hall(tmp_path: Path) -> None:
+    (tmp_path / "hall.yaml").write_text(CONFIG, encoding="utf-8")
+    process = await TwinsProcess.start(tmp_path)
+    try:
+        assert {name: address.scheme for name, address in process.addresses.items()} == {
+            "wall": "tcp",
+            "matrix": "tcp",
+            "cam1": "udp",
+        }
+        wall = process.addresses["wall"]
+        reader, writer = await asyncio.open_connection(wall.host, wall.port)
+        async with asyncio.timeout(5):
+            assert (await reader.readuntil(b"\r")).startswith(b"PJLINK 1 "), "a configured secret is asked for"
+        writer.close()
+        await writer.wait_closed()
+        async with aiohttp.ClientSession(process.control_url) as http:
+            status, problem = await call(http, "POST", "/twins/wall/poke", json={"point": "powr", "value": True})
+            assert (status, problem["nearest"]) == (422, "power")
+            status, _ = await call(http, "POST", "/twins/cam1/poke", json={"point": "power", "value": "off"})
+            assert status == 200
+    finally:
+        await process.stop()
+
+
+async def test_an_invalid_configuration_is_told_with_its_place(tmp_path: Path) -> None:
+    (tmp_path / "hall.yaml").write_text(CONFIG.replace("visca", "visa"), encoding="utf-8")
+    with pytest.raises(TwinsError, match=r"(?s)code 2.*hall\.yaml:8:18: .*visa"):
+        await TwinsProcess.start(tmp_path)
