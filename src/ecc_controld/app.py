@@ -9,7 +9,7 @@ import signal
 import socket
 import stat
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,9 @@ from .scene.load import load_scenes
 from .sdk.errors import EccError, LinkError
 from .sdk.text import Text
 from .sdk.wire import Address, ByteWire
+from .service.activation import BACKLOG, BadSocket
+from .service.drain import drain, prepare
+from .service.manager import Manager
 from .settings import Hall, load_hall
 from .twins import simulated_secret
 from .twins.child import TwinsError, TwinsProcess, twins_at
@@ -73,26 +76,33 @@ class Options:
 
 async def run(options: Options) -> None:
     """Run the daemon until SIGTERM or SIGINT. Raises CannotStart or FilesInvalid before anything is served."""
+    manager = _manager()
     registry = Registry.load()
     secrets = simulated_secret if options.simulated else _secrets(options.config)
     hall = load_hall(options.config, registry, secrets=secrets)
     load_scenes(options.scenes, hall)  # every error is said before a twin or a journal is opened
-    listener = _listen(options.host, options.port)
+    listener = manager.listener or _listen(options.host, options.port)
     try:
         async with _twins(options) as (addresses, control):
             if addresses is not None:
                 hall = load_hall(options.config, registry, secrets=secrets, addresses=addresses)
             journal = _open_journal(options)
             try:
-                await _serve(options, hall, journal, listener, control)
+                await _serve(options, hall, journal, listener, control, manager)
             finally:
                 await journal.close()
     finally:
         listener.close()
+        manager.notifier.close()
 
 
 async def _serve(
-    options: Options, hall: Hall, journal: Journal, listener: socket.socket, control: str | None
+    options: Options,
+    hall: Hall,
+    journal: Journal,
+    listener: socket.socket,
+    control: str | None,
+    manager: Manager,
 ) -> None:
     scenes = load_scenes(options.scenes, hall)
     units = {
@@ -101,24 +111,47 @@ async def _serve(
     }
     engine = Engine(units, scenes, journal, dial)
     context = _context(options, hall, engine, journal, control)
-    runner = web.AppRunner(build(context), access_log=None, keepalive_timeout=15.0, shutdown_timeout=2.0)
+    app = build(context)
+    prepare(app)
+    runner = web.AppRunner(app, access_log=None, keepalive_timeout=15.0, shutdown_timeout=2.0)
+    async with contextlib.AsyncExitStack() as stack:  # taken down in the opposite order
+        stop = stack.enter_context(_signals())
+        stack.push_async_callback(engine.stop)
+        stack.callback(context.events.close)
+        await runner.setup()
+        engine.start()  # before anything is accepted: a press must find what was recalled
+        site = web.SockSite(runner, listener, backlog=BACKLOG)
+        await site.start()
+        stack.push_async_callback(runner.cleanup)
+        stack.callback(engine.runs.close)  # whoever waits for an outcome gets an answer first
+        stack.push_async_callback(drain, app, site, runner)
+        stack.callback(context.events.close)
+        watching = manager.watch(engine, listener)
+        stack.push_async_callback(watching.stop)
+        _announce(options, hall, listener)
+        await stop.wait()
+        log.info("stopping")
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[asyncio.Event]:
+    """Set by SIGTERM and SIGINT."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     try:
-        await runner.setup()
-        await web.SockSite(runner, listener).start()
-        engine.start()
-        _announce(options, hall, listener)
-        await stop.wait()
-        log.info("stopping")
+        yield stop
     finally:
-        context.events.close()
-        await engine.stop()
-        await runner.cleanup()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
+
+
+def _manager() -> Manager:
+    try:
+        return Manager()
+    except BadSocket as error:
+        raise CannotStart(EXIT_PORT, error.text) from error
 
 
 def _context(options: Options, hall: Hall, engine: Engine, journal: Journal, control: str | None) -> Context:
@@ -199,7 +232,7 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
-        listener.listen(256)
+        listener.listen(BACKLOG)
         listener.setblocking(False)
     except OSError as error:
         listener.close()

@@ -70,30 +70,40 @@ class Engine:
         self.acceptance = Acceptance(self.store, self.wishes, journal)
         self.arbiter = Arbiter(self.acceptance, self.runs, lambda: self.scenes, self._do)
         self.hands = Hands(self.acceptance, self.keepers, self._fire)
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: dict[str, list[asyncio.Task[None]]] = {}
 
     def start(self) -> None:
         """Recall what was wanted, then keep it."""
         recall(self.journal.recall(), self.store, self.gate, self.arbiter, self.runs, self.keepers)
         for device in self.units:
-            self._tasks.append(self._spawn(f"keeper {device}", self.keepers[device].run()))
-            self._tasks.append(self._spawn(f"link {device}", self.supervisors[device].run()))
+            self._begin(device)
 
     async def stop(self) -> None:
         """End all tasks and wires; wishes stay as they are, in the journal."""
-        for task in self._tasks:
+        tasks = [task for both in self._tasks.values() for task in both]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         self.runs.close()
         await self.hands.close()
         await self.acceptance.close()
 
     def faults(self) -> list[BaseException]:
         """What tasks died of; empty for ever unless there is a bug of ours."""
-        done = [task for task in self._tasks if task.done() and not task.cancelled()]
+        done = [task for both in self._tasks.values() for task in both if task.done() and not task.cancelled()]
         return [error for task in done if (error := task.exception()) is not None]
 
+    def dead(self) -> list[str]:
+        """Devices that nobody keeps any more, because a task of theirs has ended; empty unless there is a bug."""
+        return [device for device, both in self._tasks.items() if any(task.done() for task in both)]
+
     # -- inside ------------------------------------------------------------------------------------------
+
+    def _begin(self, device: str) -> None:
+        self._tasks[device] = [
+            self._spawn(f"keeper {device}", self.keepers[device].run()),
+            self._spawn(f"link {device}", self.supervisors[device].run()),
+        ]
 
     def _keeper(self, device: str, unit: Unit) -> Keeper:
         driver = unit.driver

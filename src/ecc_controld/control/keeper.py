@@ -56,6 +56,7 @@ class Keeper:
         self._wake = asyncio.Event()
         self._deeds: deque[tuple[str, DeedDone]] = deque()
         self._asked: dict[str, list[asyncio.Future[None]]] = {}
+        self._draining = False
         self.steps = 0
         self.on_rest: Callable[[str, str], None] | None = None
         self._state = store.devices[book.device]
@@ -63,6 +64,11 @@ class Keeper:
         book.offline_since = self._loop.time()
 
     # -- from others -------------------------------------------------------------------------------------
+
+    @property
+    def waits_for_device(self) -> bool:
+        """Its next step is the device's: an answer is due, or the wire has not taken all bytes yet."""
+        return self._session is not None and (self._draining or self._session.unanswered > 0)
 
     def wake(self) -> None:
         """Something changed: look again."""
@@ -155,7 +161,11 @@ class Keeper:
     async def _step(self) -> None:
         session = self._session
         if session is not None:
-            await session.drained()
+            self._draining = True
+            try:
+                await session.drained()
+            finally:
+                self._draining = False
         now = self._loop.time()
         self._guards.tend(now, wall_time())
         if session is not None and self._deeds:

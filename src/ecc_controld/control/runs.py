@@ -79,7 +79,7 @@ class Runs:
             waiters = self._waiters.get(run.id)
             if waiters is not None and waiter in waiters:
                 waiters.remove(waiter)
-        return True
+        return run.state != "open"
 
     def changed(self, run: Run) -> None:
         """Something beside the points changed (an action, a person)."""
