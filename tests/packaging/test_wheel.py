@@ -55,7 +55,11 @@ def test_the_sdist_carries_every_file(built: Path) -> None:
     (sdist,) = built.glob("*.tar.gz")
     with tarfile.open(sdist) as tar:
         names = {name.split("/", 1)[1] for name in tar.getnames() if "/" in name}
-    wanted = tracked("src", "drivers", "config", "scenes", "tests", "docs", "systemd") | {"Makefile", "README.md", "LICENSE"}
+    wanted = tracked("src", "drivers", "config", "scenes", "tests", "docs", "systemd") | {
+        "Makefile",
+        "README.md",
+        "LICENSE",
+    }
     assert wanted - names == set()
 
 
@@ -64,12 +68,30 @@ def test_an_empty_environment_runs_the_daemon_from_the_wheel(built: Path, tmp_pa
     home = tmp_path / "env"
     venv.create(home, with_pip=True)
     python = home / "bin" / "python"
-    command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "5", str(wheel)]
+    command = [
+        str(python),
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--retries",
+        "5",
+        str(wheel),
+    ]
     subprocess.run(command, check=True, capture_output=True, text=True)
     (tmp_path / "work").mkdir()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     daemon = subprocess.Popen(
-        [str(home / "bin" / "ecc-controld"), "run", "--simulate", "--state", str(tmp_path / "state"), "--listen", "127.0.0.1:0"],
+        [
+            str(home / "bin" / "ecc-controld"),
+            "run",
+            "--simulate",
+            "--state",
+            str(tmp_path / "state"),
+            "--listen",
+            "127.0.0.1:0",
+        ],
         cwd=tmp_path / "work",
         env=environment,
         stdout=subprocess.PIPE,

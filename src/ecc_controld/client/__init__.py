@@ -1,0 +1,1 @@
+"""eccctl: the daemon's verbs on a command line, over its API."""

@@ -278,7 +278,7 @@ class TcpTwin(Twin):
 
     async def serve(self, host: str, port: int) -> tuple[str, int]:
         self._at = (host, port)
-        return await self._listen(_bound(socket.SOCK_STREAM, self._at))
+        return await self._listen(_bound(self._at))
 
     async def close(self) -> None:
         await self._deafen()
@@ -302,7 +302,7 @@ class TcpTwin(Twin):
             self._server.close()
             self._server = None
             # Bound but not listening: clients are refused, and the kernel gives the port to nobody else.
-            self._place = _bound(socket.SOCK_STREAM, self._at)
+            self._place = _bound(self._at)
 
     async def _hear_again(self) -> None:
         if self._place is not None:
@@ -363,7 +363,9 @@ class UdpTwin(Twin):
         super().__init__(config)
 
     async def serve(self, host: str, port: int) -> tuple[str, int]:
-        return await self._open(_bound(socket.SOCK_DGRAM, (host, port)))
+        self._transport = await self._bind(host, port)
+        self._at = _name(self._transport.get_extra_info("socket"))
+        return self._at
 
     async def close(self) -> None:
         await self._deafen()
@@ -372,12 +374,11 @@ class UdpTwin(Twin):
             self._place.close()
             self._place = None
 
-    async def _open(self, sock: socket.socket) -> tuple[str, int]:
-        self._at = _name(sock)
-        self._transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
-            lambda: _UdpPeer(self), sock=sock
+    async def _bind(self, host: str, port: int) -> asyncio.DatagramTransport:
+        transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+            lambda: _UdpPeer(self), local_addr=(host, port)
         )
-        return self._at
+        return transport
 
     async def _deafen(self) -> None:
         if self._transport is not None:
@@ -393,7 +394,7 @@ class UdpTwin(Twin):
         if self._place is not None:
             self._place.close()
             self._place = None
-            await self._open(_bound(socket.SOCK_DGRAM, self._at))
+            self._transport = await self._bind(*self._at)
 
     def _drop_peers(self) -> None:
         super()._drop_peers()
@@ -428,11 +429,10 @@ class _UdpPeer(asyncio.DatagramProtocol):
         """A client went away: nothing to do for a device."""
 
 
-def _bound(kind: socket.SocketKind, at: tuple[str, int]) -> socket.socket:
-    sock = socket.socket(socket.AF_INET6 if ":" in at[0] else socket.AF_INET, kind)
+def _bound(at: tuple[str, int]) -> socket.socket:
+    sock = socket.socket(socket.AF_INET6 if ":" in at[0] else socket.AF_INET)
     try:
-        if kind == socket.SOCK_STREAM:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # old sessions may linger in TIME_WAIT
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # old sessions may linger in TIME_WAIT
         sock.setblocking(False)
         sock.bind(at)
     except OSError:

@@ -1,0 +1,102 @@
+// A run as people follow it: commanded and confirmed apart, point by point and device by device. No drawing here.
+import { store } from "./store.js";
+
+const FINE = new Set(["ok", "already", "unverifiable"]);
+const ASIDE = new Set(["skipped", "out_of_service", "overridden", "superseded"]);
+const SENT = new Set(["sent", "acked", "doubt"]);
+
+/**
+ * Where a run's point is: waiting, sent, acked, doubt, confirmed, blind, late, aside or failed. Blind is fine as far
+ * as this device can tell (acknowledged, no read-back), and never called confirmed.
+ */
+export function phase(card) {
+  if (card.outcome) {
+    if (card.outcome === "unverifiable") return "blind";
+    if (FINE.has(card.outcome)) return "confirmed";
+    if (card.outcome === "late") return "late";
+    return ASIDE.has(card.outcome) ? "aside" : "failed";
+  }
+  const state = card.state ?? store.points.get(card.point)?.state;
+  if (SENT.has(state)) return state;
+  if (card.evidence === "acknowledged") return "acked";
+  return card.evidence === "commanded" ? "sent" : "waiting";
+}
+
+export function isFine(card) {
+  return FINE.has(card.outcome);
+}
+
+/** The points that a person must look at: judged, and not fine. */
+export function notFine(run) {
+  const order = { failed: 0, late: 1, aside: 2 };
+  const weight = { must: 0, should: 1, may: 2 };
+  return run.points
+    .filter((card) => card.outcome && !isFine(card))
+    .map((card) => ({ ...card, phase: phase(card) }))
+    .sort((a, b) => order[a.phase] - order[b.phase] || weight[a.criticality] - weight[b.criticality]);
+}
+
+export function tally(items, key) {
+  const found = new Map();
+  for (const item of items) {
+    const name = key(item);
+    if (name) found.set(name, (found.get(name) ?? 0) + 1);
+  }
+  return found;
+}
+
+/** The figures of a switch; what is acknowledged or in doubt was sent. */
+export function figures(run) {
+  const found = { waiting: 0, sent: 0, confirmed: 0, blind: 0, failed: 0 };
+  for (const card of run.points) {
+    const now = phase(card);
+    if (now === "waiting") found.waiting += 1;
+    else if (SENT.has(now)) found.sent += 1;
+    else if (now === "confirmed" || now === "late") found.confirmed += 1;
+    else if (now in found) found[now] += 1;
+  }
+  return found;
+}
+
+const RANK = { failed: 0, doubt: 1, acked: 2, sent: 2, waiting: 3, late: 4, aside: 5, blind: 6, confirmed: 7 };
+const PROOF = ["none", "commanded", "acknowledged", "read_back", "measured"];
+
+/** One row a device: its worst phase, how many of its points are where, since when. Worst first, then as given. */
+export function byDevice(run) {
+  const rows = new Map();
+  for (const card of run.points) {
+    if (!rows.has(card.device)) rows.set(card.device, { device: card.device, cards: [] });
+    rows.get(card.device).cards.push(card);
+  }
+  return [...rows.values()].map(summary).sort((a, b) => RANK[a.phase] - RANK[b.phase]);
+}
+
+function summary({ device, cards }) {
+  const phases = cards.map(phase);
+  const worst = [...phases].sort((a, b) => RANK[a] - RANK[b])[0];
+  const fine = cards.filter(isFine);
+  const times = cards.map((card) => card.elapsed_s).filter((s) => typeof s === "number");
+  return {
+    device,
+    cards,
+    phase: worst,
+    total: cards.length,
+    confirmed: phases.filter((now) => now === "confirmed" || now === "late").length,
+    unproved: phases.filter((now) => SENT.has(now) || now === "blind").length,
+    // Whatever was ever handed over to the device, confirmed or not.
+    commanded: cards.filter((card) => SENT.has(phase(card)) || (card.outcome !== "already" && card.evidence !== "none")).length,
+    failed: phases.filter((now) => now === "failed").length,
+    worstCard: cards[phases.indexOf(worst)],
+    // What a row may claim is the weakest proof among its points.
+    evidence: PROOF[Math.min(...fine.map((card) => Math.max(0, PROOF.indexOf(card.evidence))), 4)],
+    already: fine.length === cards.length && fine.every((card) => card.outcome === "already"),
+    elapsed: times.length ? Math.max(...times) : null,
+  };
+}
+
+/** Seconds that a run has taken so far by the server's clock `now` (ms); once judged, until its last outcome. */
+export function elapsed(run, now) {
+  if (run.state === "open" && now !== null) return Math.max(0, (now - Date.parse(run.opened)) / 1000);
+  const times = run.points.map((card) => card.elapsed_s).filter((s) => typeof s === "number");
+  return times.length ? Math.max(...times) : run.elapsed_s ?? 0;
+}

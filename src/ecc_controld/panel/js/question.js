@@ -1,0 +1,27 @@
+// "End the emergency?": asked when a scene that holds the hall would give way to a lower one. Never for emergency.
+import { html, useEffect, useRef } from "../vendor/preact-signals-htm.js";
+import { has, say, t } from "./i18n.js";
+import { link } from "./live.js";
+import { press, question } from "./press.js";
+
+function Asked({ scene, held }) {
+  const box = useRef(null);
+  useEffect(() => box.current.showModal(), []);
+  const mode = has(`m_${held.mode}`) ? t(`m_${held.mode}`) : say(held.title) || held.name;
+  const close = () => (question.value = null);
+  return html`<dialog ref=${box} onCancel=${close} aria-labelledby="ask" data-test="question">
+    <h1 id="ask">${t("endTitle", { mode })}</h1>
+    <p>${t("endText", { scene: say(scene.title) })}</p>
+    <div class="answers">
+      <button type="button" class="act" data-test="answer-no" onClick=${close}>${t("endNo")}</button>
+      <button type="button" class="act strong" data-test="answer-yes" onClick=${() => press(scene, true)}>
+        ${t("endYes", { mode })}</button>
+    </div>
+  </dialog>`;
+}
+
+export function Question() {
+  const asked = question.value;
+  // Without a connection there is nothing to answer.
+  return asked && link.value === "live" ? html`<${Asked} key=${asked.scene.name} ...${asked} />` : null;
+}
