@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
@@ -67,6 +67,32 @@ class QuickTwin(PJLinkTwin):
     salt = SALT
 
 
+class ManualTwin(QuickTwin):
+    """What it would do later waits for the test."""
+
+    def power_on(self) -> None:
+        self.waiting: list[Callable[[], None]] = []
+        super().power_on()
+
+    def later(self, delay_s: float, what: Callable[[], None]) -> None:
+        self.waiting.append(what)
+
+
+class PatientTwin(QuickTwin):
+    """Nothing gets where it goes before the twin has said a certain line."""
+
+    after_saying: ClassVar[bytes]
+
+    def later(self, delay_s: float, what: Callable[[], None]) -> None:
+        def look() -> None:
+            if any(entry.data == self.after_saying for entry in self.log):
+                what()
+            else:
+                self.later(0.01, what)
+
+        super().later(delay_s, look)
+
+
 class Class1Twin(QuickTwin):
     level = 1
 
@@ -111,6 +137,13 @@ async def online(
     twin.poke("power.state", state)
     bench = Bench(PJLink(config(**options)), twin)
     await bench.connect()
+    return bench, twin
+
+
+async def online_by_hand(state: str = "on") -> tuple[Bench, ManualTwin]:
+    """A driver that is logged in to a display whose `waiting` deeds the test does."""
+    bench, twin = await online(ManualTwin, state)
+    assert isinstance(twin, ManualTwin)
     return bench, twin
 
 
@@ -302,11 +335,15 @@ class TestLogin:
         assert refused.value.code == "wrong_password"
         await twin.close()
 
-    async def test_the_display_closes_after_a_wrong_password(self) -> None:
+    @pytest.mark.parametrize("fault", [None, "split", "merge"])
+    async def test_the_display_closes_after_a_wrong_password(self, fault: str | None) -> None:
         twin = QuickTwin(config())
+        if fault is not None:
+            await twin.fault(fault)
         bench = Bench(PJLink(config(secret="bad")), twin)
-        with pytest.raises(LinkRefused):
+        with pytest.raises(LinkRefused) as refused:
             await bench.connect()
+        assert refused.value.code == "wrong_password"
         await until(lambda: bench.lost)
         assert bench.lost == [("closed_by_device", "")]
         assert not twin.peers
@@ -354,8 +391,10 @@ class TestLogin:
         assert "another program" in caught.value.detail
         await twin.close()
 
-    async def test_a_display_that_does_not_know_its_class_is_class_1(self) -> None:
-        wire = ScriptWire([b"PJLINK 0\r", b"%1CLSS=ERR1\r", b"%1INF1=ERR1\r", b"%1INF2=\r", b"%1NAME=ERR3\r"])
+    @pytest.mark.parametrize("error", [b"ERR1", b"ERR2"])
+    async def test_a_display_that_does_not_know_its_class_is_class_1(self, error: bytes) -> None:
+        script = [b"PJLINK 0\r", b"%1CLSS=" + error + b"\r", b"%1INF1=ERR1\r", b"%1INF2=\r", b"%1NAME=ERR3\r"]
+        wire = ScriptWire([*script])
         identity = await PJLink(config()).attach(wire.session())
         assert identity.model == "PJLink class 1"
 
@@ -385,6 +424,22 @@ class TestSingleSession:
         assert bench.lost == [("closed_by_device", "")]
         await bench.connect()
         assert await bench.read("power") is True
+        await twin.close()
+
+    async def test_a_client_that_talks_is_not_dropped(self) -> None:
+        bench, twin = await online_by_hand()
+        (look,) = twin.waiting
+        twin.waiting.clear()
+        look()
+        assert len(twin.waiting) == 1  # it looks again later
+        assert await bench.read("power") is True
+        await twin.close()
+
+    async def test_a_client_that_speaks_no_pjlink_is_dropped(self) -> None:
+        bench, twin = await online()
+        bench.wire.write(b"A" * 600)
+        await until(lambda: bench.lost)
+        assert bench.lost == [("closed_by_device", "")]
         await twin.close()
 
 
@@ -438,6 +493,30 @@ class TestPower:
                 assert answer.busy
                 assert not answer.not_fitted
         assert not bench.lost
+        await twin.close()
+
+    @pytest.mark.parametrize(
+        ("state", "wish"), [("standby", False), ("on", True), ("warming", True), ("cooling", False)]
+    )
+    async def test_where_it_is_or_goes_already_it_stays(self, state: str, wish: bool) -> None:
+        bench, twin = await online_by_hand(state)
+        twin.waiting.clear()
+        assert await bench.write("power", wish) == Answer()
+        assert await bench.read("power.state") == state
+        assert not twin.waiting
+        await twin.close()
+
+    async def test_a_state_that_was_poked_is_not_undone_by_an_old_warm_up(self) -> None:
+        bench, twin = await online_by_hand("standby")
+        twin.waiting.clear()
+        twin.poke("power", True)
+        (arrive,) = twin.waiting
+        twin.poke("power.state", "cooling")
+        arrive()
+        assert await bench.read("power.state") == "cooling"
+        twin.poke("power.state", "warming")
+        arrive()
+        assert await bench.read("power.state") == "on"
         await twin.close()
 
     async def test_waking_up_ends_mute_and_freeze(self) -> None:
@@ -523,6 +602,7 @@ class TestInput:
         bench, twin = await online()
         twin._input = "3A"
         assert await bench.read("input") == "<3A>"
+        assert judged(bench.driver.query("input"), Reply(1, "INPT", "3a")) == Answer((Reading("input", "<3A>"),))
         await twin.close()
 
     async def test_codes_of_class_2_are_told_in_class_2(self) -> None:
@@ -729,8 +809,8 @@ class TestInTheHall:
     """The driver under the real keeper: what a person is told, and when."""
 
     async def test_on_is_true_only_when_it_is_on_and_the_input_comes_after(self, tmp_path: Path) -> None:
-        class Slow(QuickTwin):
-            warm_s = 0.6
+        class Slow(PatientTwin):
+            after_saying = b"%1POWR=3\r"
 
         twin = Slow(config(power_s=5.0))
         run = await pressed(twin, tmp_path, {"wall.power": True, "wall.input": "hdmi2"}, power_s=5.0)
@@ -744,9 +824,20 @@ class TestInTheHall:
             entry for entry in log if entry.startswith(b"%1POWR") and b"?" not in entry and b"=" not in entry
         ] == [b"%1POWR 1\r"]
 
-    async def test_a_display_that_warms_up_by_another_hand_is_not_off(self, tmp_path: Path) -> None:
+    async def test_a_freeze_outlives_the_change_of_input_that_ends_it(self, tmp_path: Path) -> None:
         class Slow(QuickTwin):
-            warm_s = 0.6
+            switch_s = 0.3
+
+        twin = Slow(config())
+        twin.poke("power.state", "on")
+        twin.poke("freeze", True)
+        run = await pressed(twin, tmp_path, {"wall.input": "hdmi2", "wall.freeze": True})
+        assert run.verdict == "ready"
+        assert (twin._input, twin.frozen) == ("32", True)
+
+    async def test_a_display_that_warms_up_by_another_hand_is_not_off(self, tmp_path: Path) -> None:
+        class Slow(PatientTwin):
+            after_saying = b"%1POWR=ERR3\r"
 
         twin = Slow(config(power_s=2.0))
         run = await pressed(
@@ -774,7 +865,8 @@ async def pressed(
         return await tcp.dial(address)
 
     journal = Journal.open(state, stamp="simulated")
-    wanted = scene("duty", wants, after={"wall.input": ["wall.power"]} if "wall.input" in wants else {})
+    order = {"wall.input": ["wall.power"]} if {"wall.input", "wall.power"} <= set(wants) else {}
+    wanted = scene("duty", wants, after=order)
     engine = Engine({"wall": Unit(PJLink(config(**options)))}, {"duty": wanted}, journal, dial)
     engine.start()
     try:

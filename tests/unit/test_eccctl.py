@@ -364,7 +364,8 @@ async def test_apply_without_waiting(ctl: Ctl, stub: Stub) -> None:
     assert code == 0
     assert "01RUN" in out
     await ctl("apply", "emergency", "--stand-down", "--drill")
-    first, second = stub.presses()
+    assert (await ctl("apply", "emergency", "--json"))[0] == 0, "accepted is all that was asked"
+    first, second, _ = stub.presses()
     assert first[3] == {"params": {}, "stand_down": False, "drill": False}
     assert second[3] == {"params": {}, "stand_down": True, "drill": True}
     assert first[2] == {}
@@ -732,6 +733,7 @@ async def test_a_terminal_shows_the_progress(ctl: Ctl, stub: Stub, monkeypatch: 
 def loader(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """In place of the loader: the problems that it will report."""
     found: list[Any] = []
+
     def check(config: Path, scenes: Path) -> list[Any]:
         assert (config.name, scenes.name) == ("c", "s")
         return found

@@ -20,6 +20,7 @@ LINE = re.compile(r"%([12])([A-Z0-9]{4}) (.+)", re.IGNORECASE)
 RUBBISH_LIMIT = 512
 """A client that sends more than this without a CR does not speak PJLink."""
 
+LAST_WORD_S = 0.01
 LOUDEST = 20
 
 
@@ -85,14 +86,15 @@ class PJLinkTwin(TcpTwin):
         return lines
 
     def answer(self, peer: Peer, frame: bytes) -> Iterator[bytes]:
-        if peer not in self.peers:
-            return  # it was hung up on
+        if peer not in self.peers or peer.memory.get("refused"):
+            return
         text = frame.decode("utf-8", "replace")
         if not peer.memory.get("trusted"):
             proof, text = text[:32], text[32:]
             if proof.lower() != peer.memory["proof"]:
+                peer.memory["refused"] = True
                 yield b"PJLINK ERRA\r"
-                self._hang_up(peer)
+                self._dismiss(peer)
                 return
             peer.memory["trusted"] = True
         found = LINE.fullmatch(text)
@@ -117,6 +119,13 @@ class PJLinkTwin(TcpTwin):
                 self.later(left, look)
 
         self.later(self.idle_s, look)
+
+    def _dismiss(self, peer: Peer) -> None:
+        """Hang up as soon as everything is said: a fault may hold the last word back."""
+        if peer.outbox:
+            self.later(LAST_WORD_S, lambda: self._dismiss(peer))
+        else:
+            self._hang_up(peer)
 
     def _hang_up(self, peer: Peer) -> None:
         self.peers.discard(peer)

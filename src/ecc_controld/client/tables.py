@@ -79,7 +79,7 @@ def points(found: Sequence[Row], lang: Lang) -> Table:
         Text("名称", "title"),
         Text("期望", "want"),
         Text("实际", "got"),
-        Text("读数时间", "age"),
+        Text("读数距今", "age"),
         Text("状态", "state"),
         Text("来自", "by"),
         Text("说明", "note"),

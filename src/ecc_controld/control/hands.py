@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from ecc_controld.hall.store import Entry
-from ecc_controld.hall.wish import Layer, Life, State, Wish
+from ecc_controld.hall.wish import Layer, Life, Prereq, State, Wish
 from ecc_controld.journal import Change, Counter, Put
 from ecc_controld.sdk.point import BadValue, Value
 from ecc_controld.sdk.text import Text
@@ -58,6 +58,7 @@ class Hands:
             limit_s=LIMIT_S,
             settle_s=entry.point.settle_s,
             on_return=entry.point.on_return,
+            prereqs=self._prereqs(entry),
         )
         cause = Facts(reason="overridden", detail=press.by)
         swap = self._wishes.set_manual({entry.name: wish}, number=number, cause=cause)
@@ -67,6 +68,15 @@ class Hands:
         await self._acceptance.settle(swap, change, PRIORITY)
         self._acceptance.note_event("set", point=entry.name, value=value, by=press.by)
         return wish
+
+    def _prereqs(self, entry: Entry) -> tuple[Prereq, ...]:
+        """What the driver says must come first, as far as somebody wants it: `input` waits for a warming `power`."""
+        device = self._store.by_device[entry.device]
+        first = set(entry.point.after) | {
+            other.local for other in device.values() if entry.local in other.point.disturbs
+        }
+        tops = [(device[local].name, device[local].top) for local in sorted(first)]
+        return tuple(Prereq(name, top.value, "go_on") for name, top in tops if top is not None)
 
     async def release(self, entry: Entry, press: Press) -> bool:
         """Take a manual wish back; False if there was none."""

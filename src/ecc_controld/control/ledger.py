@@ -66,7 +66,7 @@ class Ledger:
         doubt_s = max((entry.point.settle_s for entry in book.entries.values() if entry.dirty), default=0.0)
         for entry in book.entries.values():
             track = book.tracks[entry.local]
-            track.ask_at = None
+            track.ask_at, track.probed = None, False
             if entry.trust_after == FOREVER:
                 # The write that disturbs it was never answered; wait as long as that one may take.
                 track.quiet_until = entry.trust_after = now + doubt_s

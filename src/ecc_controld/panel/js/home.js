@@ -7,7 +7,7 @@ import { notice } from "./press.js";
 import { tally } from "./progress.js";
 import { RunCard } from "./runcard.js";
 import { store } from "./store.js";
-import { deviceName, linkLook, moment, pointName, reason, sceneName, value } from "./words.js";
+import { deviceName, linkLook, moment, pointName, reason, sceneName, value, who } from "./words.js";
 
 function Mode() {
   const { hall } = store;
@@ -23,7 +23,7 @@ function Mode() {
       <strong data-test="mode">${hall?.scene ? sceneName(hall.scene) : t("noMode")}</strong>
       <span class="muted about">
         ${hall?.since && hall.scene && html`<span>${t("since", { at: moment(hall.since) })}</span>`}
-        ${hall?.by && hall.scene && html`<span>${t("by", { who: hall.by })}</span>`}
+        ${hall?.by && hall.scene && html`<span>${t("by", { who: who(hall.by) })}</span>`}
         <span class=${lamp === "part" ? "warn" : ""} data-test="inplace">${lamp === "part" && html`<${Icon} name="warn" />`}
           ${wanted.length ? t("inPlace", { n: right, total: wanted.length }) : t("nothingWanted")}</span>
       </span>

@@ -3,6 +3,11 @@ import { hhmm, hhmmss, serverNow, ymd } from "./clock.js";
 import { has, say, t } from "./i18n.js";
 import { store } from "./store.js";
 
+/** Who pressed: the programs of the hall have names, people have their own. */
+export function who(by) {
+  return has(`by_${by}`) ? t(`by_${by}`) : by;
+}
+
 /** A value with its unit; a true minus, as in the trade. */
 export function value(raw, point) {
   if (raw === null || raw === undefined) return t("unknown");
