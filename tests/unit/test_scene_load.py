@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from ecc_controld.scene.load import load_scenes
+from ecc_controld.scene.load import load_scenes, parse_scene
 from ecc_controld.scene.model import Do, Scene, Want
 from ecc_controld.sdk import Text
 from ecc_controld.settings import Hall
-from ecc_controld.yamlfile import FilesInvalid, Problem
+from ecc_controld.yamlfile import FilesInvalid, Problem, Problems, Source
 from support.fakehall import hall, write
 
 HEAD = "scene: s\nmode: duty\n"
@@ -327,6 +330,38 @@ def test_a_wrong_wish(fails: Fails, want: str, where: str, says: str) -> None:
     line, column = spot(want, where)
     assert (problem.line, problem.column) == (2 + line, 6 + column)
     assert any("\u4e00" <= c <= "\u9fff" for c in problem.message.zh)
+
+
+WORDS = ["wall", "wall.power", "camera/*", "camera/*.power", "dsp", "mic", "2", "gain", "power", "preset", "value"]
+WORDS += [
+    "criticality",
+    "must",
+    "timeout",
+    "3s",
+    "on",
+    "-10",
+    "",
+    "null",
+    "points",
+    "if_failed",
+    "go_on",
+    "device",
+]
+WORDS += ["action", "chime", "@x", "{x}", ".", "*", "/*", "a..b", "wall.", ".power", "大屏"]
+SHAPES = st.recursive(
+    st.sampled_from(WORDS),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS), inner, max_size=5),
+    max_leaves=25,
+)
+
+
+@given(SHAPES, SHAPES, SHAPES)
+@settings(max_examples=400)
+def test_any_shape_is_a_scene_or_a_problem(place: Hall, want: object, after: object, do: object) -> None:
+    text = HEAD + f"want: {json.dumps(want)}\nafter: {json.dumps(after)}\ndo: {json.dumps(do)}\n"
+    problems = Problems()
+    scene = parse_scene(Source("s.yaml", text, ""), place, problems)
+    assert (scene is None) == bool(problems)
 
 
 def test_valid_names_are_those_that_can_be_wanted(fails: Fails) -> None:

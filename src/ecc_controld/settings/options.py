@@ -17,7 +17,7 @@ from ecc_controld.yamlfile import Mapping, Mark, Node, Problems, Scalar, Sequenc
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True)
 
 
-def options(node: Mapping | None, mark: Mark, kind: type[Any], problems: Problems) -> Any:
+def options(node: Mapping | None, mark: Mark, kind: Any, problems: Problems) -> Any:
     """An instance of `kind`, or None and problems. `mark` is where the device stands if it has no options."""
     before = len(problems)
     data = {} if node is None else _shaped(node, kind, problems)
