@@ -250,8 +250,9 @@ class Stub:
     async def _activate(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["name"]
         key = request.headers.get("Idempotency-Key")
-        at = request.headers.get("Pressed-At")
-        self.posts.append({"scene": name, "key": key, "at": at, "body": await request.json()})
+        at, client = request.headers.get("Pressed-At"), request.headers.get("ECC-Client")
+        body = await request.json()
+        self.posts.append({"scene": name, "key": key, "at": at, "client": client, "body": body})
         if self.problem:
             status, body = self.problem
             return web.json_response(body, status=status, content_type="application/problem+json")

@@ -7,7 +7,7 @@ import { notice } from "./press.js";
 import { tally } from "./progress.js";
 import { RunCard } from "./runcard.js";
 import { store } from "./store.js";
-import { deviceName, linkLook, moment, pointName, reason, sceneName, value } from "./words.js";
+import { client, deviceName, linkLook, moment, pointName, reason, sceneName, value } from "./words.js";
 
 function Mode() {
   const { hall } = store;
@@ -20,10 +20,10 @@ function Mode() {
     <div class="mode">
       <svg class=${`lamp ${lamp}`} viewBox="0 0 20 20" aria-hidden="true" data-test="lamp" data-lamp=${lamp}>
         <circle cx="10" cy="10" r="7" /></svg>
-      <strong data-test="mode">${hall?.scene ? sceneName(hall.scene) : t("noMode")}</strong>
+      <strong data-test="mode">${hall?.scene ? say(hall.title) || sceneName(hall.scene) : t("noMode")}</strong>
       <span class="muted about">
         ${hall?.since && hall.scene && html`<span>${t("since", { at: moment(hall.since) })}</span>`}
-        ${hall?.by && hall.scene && html`<span>${t("by", { who: hall.by })}</span>`}
+        ${hall?.by && hall.scene && html`<span>${t("by", { who: client(hall.by) })}</span>`}
         <span class=${lamp === "part" ? "warn" : ""} data-test="inplace">${lamp === "part" && html`<${Icon} name="warn" />`}
           ${wanted.length ? t("inPlace", { n: right, total: wanted.length }) : t("nothingWanted")}</span>
       </span>
