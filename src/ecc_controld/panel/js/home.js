@@ -82,10 +82,17 @@ function Off({ point }) {
       ${reason(point) && html`<p class="muted">${reason(point)}</p>`}</div></li>`;
 }
 
+/** What to say when the list is empty: nothing is wrong, or nothing can be wrong yet. */
+function quiet() {
+  if (store.run?.state === "open") return { icon: "spin", kind: "muted", key: "striving" };
+  if (![...store.points.values()].some(isWanted)) return { icon: "wait", kind: "muted", key: "nothingWanted" };
+  return { icon: "check", kind: "ok", key: "allAsWanted" };
+}
+
 function NotAsWanted() {
   const { away, waiting, points, alarms } = unwanted();
   const n = away.length + points.length + alarms.length;
-  const open = store.run && store.run.state === "open";
+  const idle = quiet();
   const online = [...store.devices.values()].filter((device) => device.link === "online").length;
   return html`<section class="card grows" data-test="unwanted">
     <div class="head"><h2>${t("notAsWanted")}</h2>${n > 0 && html`<b class="figure">${n}</b>`}</div>
@@ -94,8 +101,8 @@ function NotAsWanted() {
       ${points.map((point) => html`<${Off} key=${`p/${point.point}`} point=${point} />`)}
       ${alarms.map((alarm) => html`<li key=${`a/${alarm.id}`}><${Icon} name="warn" kind="warn" />
         <div><b>${say(alarm.text)}</b><p class="muted">${t("since", { at: moment(alarm.since) })}</p></div></li>`)}
-      ${n === 0 && html`<li><${Icon} name=${open ? "spin" : "check"} kind=${open ? "muted" : "ok"} />
-        <div class="muted">${t(open ? "striving" : "allAsWanted")}</div></li>`}
+      ${n === 0 && html`<li><${Icon} name=${idle.icon} kind=${idle.kind} />
+        <div class="muted">${t(idle.key)}</div></li>`}
       ${n > 0 && html`<li><${Icon} name="link" kind="muted" /><div class="muted">${t("devicesFine", { n: online })}</div></li>`}
     </ul></div></section>`;
 }

@@ -27,7 +27,7 @@ const WORDS = {
   by_eccctl: ["命令行", "eccctl"],
   by_api: ["外部系统", "another system"],
   inPlace: ["{n} / {total} 项到位", "{n} of {total} as wanted"],
-  nothingWanted: ["没有期望的项目", "nothing is wanted yet"],
+  nothingWanted: ["还没有期望的项目", "Nothing is wanted yet"],
   modeKeys: ["模式按键", "Mode keys"],
   tap: ["点按", "Tap"],
   hold: ["按住 {s} 秒", "Hold {s} s"],
