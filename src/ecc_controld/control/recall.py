@@ -39,7 +39,7 @@ def recall(
     now, wall = asyncio.get_running_loop().time(), time.time()
     store.number = found.counters.get("wish", 0)
     arbiter.run_count = found.counters.get("run", 0)
-    arbiter.keys = {key.key: (key.run, key.digest) for key in found.keys}
+    arbiter.keys.recall(found.keys)
     active = found.puts["hold"].get("active")
     if active is not None:
         arbiter.active = Active.load(active)

@@ -38,6 +38,12 @@ class Wishes:
         self._gate = gate
         self._wake = wake
         self.suspended = False
+        self._undecided: list[Swap] = []
+
+    def await_disk(self, swap: Swap) -> None:
+        """The journal has been asked: nothing is written for this acceptance until it has answered."""
+        self._store.pending.add(swap.number)
+        self._undecided.append(swap)
 
     def replace_layer(self, layer: Layer, wishes: Mapping[str, Wish], *, number: int, cause: Facts) -> Swap:
         """A new scene: it replaces its whole layer and clears manual wishes for the points that it names."""
@@ -69,17 +75,22 @@ class Wishes:
 
     def durable(self, swap: Swap) -> None:
         """The acceptance is on the disk: its wishes may go."""
-        self._store.pending.discard(swap.number)
+        self._decided(swap)
         self._each_new(swap, Event.DURABLE, Facts())
 
     def undurable(self, swap: Swap, priority: int) -> None:
         """The disk failed, but this matters more than the disk: go on without it."""
-        self._store.pending.discard(swap.number)
+        self._decided(swap)
         self._each_new(swap, Event.COMMIT_FAILED, Facts(priority=priority))
 
     def withdraw(self, swap: Swap, cause: Facts) -> None:
         """It never happened: what stood before stands again, under a new number."""
-        self._store.pending.discard(swap.number)
+        self._decided(swap)
+        for later in self._undecided:
+            # If that one fails too, it must not bring this one's wishes back.
+            for place, wish in later.before.items():
+                if wish is not None and wish.number == swap.number:
+                    later.before[place] = swap.before.get(place)
         again = Swap(self._store.next_number())
         for (name, layer), before in swap.before.items():
             entry = self._store.entries[name]
@@ -101,7 +112,10 @@ class Wishes:
             self._store.point_changed(entry)
             return False
         asleep = self.suspended and new.layer is not Layer.FIRE
-        self._store.set_life(entry, new, Life(state=State.SUSPENDED if asleep else State.NEW))
+        life = Life(state=State.SUSPENDED if asleep else State.NEW)
+        if not self._store.devices[entry.device].in_service:
+            life = advance(life, Event.OUT_OF_SERVICE)  # it waits, and is counted apart
+        self._store.set_life(entry, new, life)
         if new.number not in self._store.pending:
             self._let_go(entry, new, Event.DURABLE, Facts())
         return True
@@ -117,6 +131,10 @@ class Wishes:
         self._every_life(Event.RESUME)
 
     # -- inside ------------------------------------------------------------------------------------------
+
+    def _decided(self, swap: Swap) -> None:
+        self._store.pending.discard(swap.number)
+        self._undecided = [one for one in self._undecided if one is not swap]
 
     def _every_life(self, event: Event) -> None:
         for entry in self._store.entries.values():
