@@ -71,7 +71,7 @@ class Events:
     def encode(self, kind: str, body: dict[str, Any], number: int) -> bytes:
         """One event as bytes."""
         text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-        return f"id: {self.boot}-{number}\nevent: {kind}\ndata: {text}\n\n".encode()
+        return f"id: {self.boot}-{number}\nevent: {kind}\ndata: {text}\n\n".encode(errors="replace")
 
     def flush(self) -> None:
         """Encode what changed now."""

@@ -49,6 +49,7 @@ async def body_of(request: web.Request, model: type[B]) -> tuple[B, bytes]:
         raise Problem(408, "slow_body", Text("请求体迟迟未到", "the body did not arrive in time")) from None
     try:
         data = json.loads(raw or b"{}")
+        json.dumps(data, ensure_ascii=False).encode()  # half a surrogate pair could be neither stored nor told
     except (ValueError, RecursionError):
         raise Problem(400, "bad_json", Text("请求体不是有效的 JSON", "the body is not valid JSON")) from None
     try:
