@@ -253,6 +253,7 @@ class Arbiter:
                 cleared = self._wishes.replace_layer(Layer.FIRE, {}, number=number, cause=cause)
             swap = self._wishes.replace_layer(layer, wishes, number=number, cause=cause)
             swap.before.update(cleared.before)
+            swap.whole |= cleared.whole
         return swap, run, self._change(scene, run, wishes, layer, self.keys.take(press, run.id))
 
     def _new_run(

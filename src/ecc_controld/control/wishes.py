@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from ecc_controld.hall.store import Entry, Store
 from ecc_controld.hall.wish import Layer, Life, Prereq, State, Wish
@@ -18,13 +18,19 @@ from ecc_controld.hall.wish import Layer, Life, Prereq, State, Wish
 from .gate import Gate
 from .law import Event, Facts, advance
 
+Place: TypeAlias = tuple[str, Layer]
+
 
 @dataclass(slots=True)
 class Swap:
-    """What one acceptance changed: enough to undo it. `before` has the wish that stood in each layer."""
+    """What one acceptance changed: enough to undo it. `before` has the wish that stood in each layer.
+
+    `whole`: the layers that it replaced as a whole, also for points which had no wish there.
+    """
 
     number: int
-    before: dict[tuple[str, Layer], Wish | None] = field(default_factory=dict)
+    before: dict[Place, Wish | None] = field(default_factory=dict)
+    whole: set[Layer] = field(default_factory=set)
 
 
 class Wishes:
@@ -39,6 +45,7 @@ class Wishes:
         self._wake = wake
         self.suspended = False
         self._undecided: list[Swap] = []
+        self._owner: dict[Layer, int] = {}
 
     def await_disk(self, swap: Swap) -> None:
         """The journal has been asked: nothing is written for this acceptance until it has answered."""
@@ -47,7 +54,8 @@ class Wishes:
 
     def replace_layer(self, layer: Layer, wishes: Mapping[str, Wish], *, number: int, cause: Facts) -> Swap:
         """A new scene: it replaces its whole layer and clears manual wishes for the points that it names."""
-        swap = Swap(number)
+        swap = Swap(number, whole={layer})
+        self._owner[layer] = number
         for entry in self._store.entries.values():
             wish = wishes.get(entry.name)
             if wish is not None or layer in entry.layers:
@@ -86,22 +94,29 @@ class Wishes:
     def withdraw(self, swap: Swap, cause: Facts) -> None:
         """It never happened: what stood before stands again, under a new number."""
         self._decided(swap)
-        for later in self._undecided:
-            # If that one fails too, it must not bring this one's wishes back.
-            for place, wish in later.before.items():
-                if wish is not None and wish.number == swap.number:
-                    later.before[place] = swap.before.get(place)
         again = Swap(self._store.next_number())
-        for (name, layer), before in swap.before.items():
+        for place, before in swap.before.items():
+            name, layer = place
             entry = self._store.entries[name]
+            heir = next((later for later in self._undecided if self._covers(later, place)), None)
+            if heir is not None:
+                heir.before[place] = before  # if that one fails too, this is what stands again
+                continue
             mine = entry.layers.get(layer)
-            if mine is not None and mine.number != swap.number:
+            if layer in swap.whole and self._owner[layer] != swap.number:
                 continue  # somebody newer came by meanwhile
+            if mine is not None and mine.number != swap.number:
+                continue
             self._put(again, entry, layer, None if before is None else replace(before, number=again.number))
         self._settle(again, Event.COMMIT_FAILED, cause)
 
-    def begin(self, entry: Entry, event: Event = Event.SUPERSEDED, cause: Facts | None = None) -> bool:
-        """See to it that the life of a point is that of its top wish. Returns whether a new life began."""
+    def begin(
+        self, entry: Entry, event: Event = Event.SUPERSEDED, cause: Facts | None = None, number: int = 0
+    ) -> bool:
+        """See to it that the life of a point is that of its top wish. Returns whether a new life began.
+
+        `number`: the acceptance that made it the top one; a wish that was only uncovered waits for it, too.
+        """
         old, new = entry.living, entry.top
         if new is old:
             return False
@@ -116,7 +131,7 @@ class Wishes:
         if not self._store.devices[entry.device].in_service:
             life = advance(life, Event.OUT_OF_SERVICE)  # it waits, and is counted apart
         self._store.set_life(entry, new, life)
-        if new.number not in self._store.pending:
+        if not {new.number, number} & self._store.pending:
             self._let_go(entry, new, Event.DURABLE, Facts())
         return True
 
@@ -131,6 +146,14 @@ class Wishes:
         self._every_life(Event.RESUME)
 
     # -- inside ------------------------------------------------------------------------------------------
+
+    def _covers(self, later: Swap, place: Place) -> bool:
+        """Whether a later acceptance decided what is wanted at this place."""
+        name, layer = place
+        if place in later.before or layer in later.whole:
+            return True
+        scene = self._store.entries[name].layers.get(Layer.SCENE)
+        return layer is Layer.MANUAL and scene is not None and scene.number == later.number
 
     def _decided(self, swap: Swap) -> None:
         self._store.pending.discard(swap.number)
@@ -153,16 +176,17 @@ class Wishes:
 
     def _settle(self, swap: Swap, event: Event, cause: Facts) -> None:
         entries = [self._store.entries[name] for name in dict.fromkeys(name for name, _ in swap.before)]
-        begun = [entry for entry in entries if self.begin(entry, event, cause)]
+        begun = [entry for entry in entries if self.begin(entry, event, cause, swap.number)]
         for device in dict.fromkeys(entry.device for entry in begun):
             self._wake(device)
 
     def _each_new(self, swap: Swap, event: Event, facts: Facts) -> None:
         devices: dict[str, None] = {}
+        undecided = {name for later in self._undecided for name, _ in later.before}
         for name in dict.fromkeys(name for name, _ in swap.before):
             entry = self._store.entries[name]
-            wish = entry.living
-            if wish is not None and wish.number == swap.number:
+            wish, life = entry.living, entry.life
+            if name not in undecided and wish is not None and life is not None and life.state is State.NEW:
                 self._let_go(entry, wish, event, facts)
                 devices[entry.device] = None
         for device in devices:
