@@ -212,6 +212,7 @@ async def test_health_readiness_and_metrics(hall: Served) -> None:
     assert samples["ecc_points_not_as_wanted",] == 0
     assert samples["ecc_alarms",] == 0
     assert samples["ecc_journal_failing",] == 0
+    assert samples["ecc_event_streams",] == 0
 
 
 async def test_alarms_are_empty_on_a_good_day(hall: Served) -> None:

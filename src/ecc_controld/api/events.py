@@ -34,6 +34,7 @@ class Events:
         self.boot = boot
         self.ring: deque[tuple[int, bytes]] = deque(maxlen=RING)
         self.number = 0
+        self.clients = 0
         self._points: dict[str, Entry] = {}
         self._devices: dict[str, DeviceState] = {}
         self._runs: dict[str, Run] = {}
