@@ -253,7 +253,7 @@ class Arbiter:
                 cleared = self._wishes.replace_layer(Layer.FIRE, {}, number=number, cause=cause)
             swap = self._wishes.replace_layer(layer, wishes, number=number, cause=cause)
             swap.before.update(cleared.before)
-            swap.whole |= cleared.whole
+            swap.whole.update(cleared.whole)
         return swap, run, self._change(scene, run, wishes, layer, self.keys.take(press, run.id))
 
     def _new_run(
@@ -347,16 +347,20 @@ class Arbiter:
             self._wishes.suspend_all()
         if self.active is not None and self.active.run == run.id:
             self.active = opening.before
-        heir = next((o for o in self._opening.values() if o is not opening and run in o.displaced), None)
+        heirs = [(id_, one) for id_, one in self._opening.items() if one is not opening and run in one.displaced]
         for later in self._opening.values():
             if later.before is not None and later.before.run == run.id:
                 later.before = opening.before
-        if heir is not None:  # somebody pressed meanwhile: what this press had displaced is displaced by that one
-            heir.displaced.remove(run)
-            heir.displaced += opening.displaced
-        else:
+        for (
+            by,
+            heir,
+        ) in heirs:  # somebody pressed meanwhile: what this press had displaced is displaced by that one
+            heir.displaced = [*opening.displaced, *(other for other in heir.displaced if other is not run)]
             for other in opening.displaced:
-                self._runs.reinstate(other)
+                other.supersede(by, other.began + (other.elapsed_s or 0.0))
+                self._acceptance.journal.note(Change(runs=(run_row(other),)))
+        for other in [] if heirs else opening.displaced:
+            self._runs.reinstate(other)
         self._tell_hall()
 
     def _owed(self) -> Change:

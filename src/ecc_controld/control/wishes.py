@@ -25,12 +25,13 @@ Place: TypeAlias = tuple[str, Layer]
 class Swap:
     """What one acceptance changed: enough to undo it. `before` has the wish that stood in each layer.
 
-    `whole`: the layers that it replaced as a whole, also for points which had no wish there.
+    `whole`: the layers that it replaced as a whole, also for points which had no wish there, and which acceptance
+    had replaced them before.
     """
 
     number: int
     before: dict[Place, Wish | None] = field(default_factory=dict)
-    whole: set[Layer] = field(default_factory=set)
+    whole: dict[Layer, int] = field(default_factory=dict)
 
 
 class Wishes:
@@ -54,7 +55,7 @@ class Wishes:
 
     def replace_layer(self, layer: Layer, wishes: Mapping[str, Wish], *, number: int, cause: Facts) -> Swap:
         """A new scene: it replaces its whole layer and clears manual wishes for the points that it names."""
-        swap = Swap(number, whole={layer})
+        swap = Swap(number, whole={layer: self._owner.get(layer, 0)})
         self._owner[layer] = number
         for entry in self._store.entries.values():
             wish = wishes.get(entry.name)
@@ -95,10 +96,11 @@ class Wishes:
         """It never happened: what stood before stands again, under a new number."""
         self._decided(swap)
         again = Swap(self._store.next_number())
+        heirs = [one for one in self._undecided if one.number > swap.number]
         for place, before in swap.before.items():
             name, layer = place
             entry = self._store.entries[name]
-            heir = next((later for later in self._undecided if self._covers(later, place)), None)
+            heir = next((later for later in heirs if self._covers(later, place)), None)
             if heir is not None:
                 heir.before[place] = before  # if that one fails too, this is what stands again
                 continue
@@ -107,8 +109,16 @@ class Wishes:
                 continue  # somebody newer came by meanwhile
             if mine is not None and mine.number != swap.number:
                 continue
-            self._put(again, entry, layer, None if before is None else replace(before, number=again.number))
+            if before is not None and before.number not in self._store.pending:
+                before = replace(before, number=again.number)
+            self._put(again, entry, layer, before)
         self._settle(again, Event.COMMIT_FAILED, cause)
+        for layer, owner in swap.whole.items():
+            for later in heirs:
+                if later.whole.get(layer) == swap.number:
+                    later.whole[layer] = owner
+            if self._owner[layer] == swap.number:
+                self._owner[layer] = owner
 
     def begin(
         self, entry: Entry, event: Event = Event.SUPERSEDED, cause: Facts | None = None, number: int = 0
