@@ -143,6 +143,7 @@ async def test_two_presses_on_a_dead_disk_leave_what_stood_before_both(hall: Ser
 
 async def test_an_emergency_switches_all_the_same_and_is_durable_by_itself(hall: Served, disk: Disk) -> None:
     await hall.press("duty", wait=5)
+    hall.rig.journal.note = lambda _: None  # type: ignore[method-assign]
     disk.fail()
     answer = await hall.press("emergency", wait=5, key="k")
     run = answer.json["run"]
@@ -154,6 +155,9 @@ async def test_an_emergency_switches_all_the_same_and_is_durable_by_itself(hall:
     disk.heal()
     await hall.until("alarms", lambda d: d["alarms"] == [])
     assert hall.rig.entry("x.a").life.durable is True
+    kept = hall.rig.journal.recall()
+    assert [(row.key, row.run) for row in kept.keys] == [("k", run["id"])]
+    assert kept.counters["run"] == 2
     await hall.restart()
     now = await hall.get("hall")
     assert (now["scene"], now["holds"], now["run"], now["verdict"]) == ("emergency", True, run["id"], "ready")

@@ -180,6 +180,8 @@ async def test_a_client_that_has_seen_all_waits_for_the_next(hall: Served) -> No
     "last", ["0123456789abcdef-3", "{boot}-999999", "{boot}-", "{boot}-x", "nonsense", "{boot}--1", ""]
 )
 async def test_a_foreign_or_impossible_id_gets_a_snapshot(hall: Served, last: str) -> None:
+    await hall.press("duty", wait=5)
+    await until(lambda: len(hall.context.events.ring) > 3)
     async with listening(hall, last.format(boot=hall.rig.journal.boot)) as stream:
         assert (await stream.next()).kind == "snapshot"
 

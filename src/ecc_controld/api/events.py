@@ -55,7 +55,7 @@ class Events:
         """The events behind number `seen`, waiting for the next; None: it fell off the ring, or all is over."""
         while self.number == seen and not self._closed:
             await self._news.wait()
-        if self._closed or not self.ring or self.ring[0][0] > seen + 1:
+        if self._closed or not self.holds(seen):
             return None
         behind = self.number - seen
         return [data for _, data in list(self.ring)[-behind:]]
