@@ -41,6 +41,7 @@ class _Hall(Collector):
             wishes,
             verdicts,
             GaugeMetricFamily("ecc_points_not_as_wanted", "Wanted points that are not proved true", value=missed),
+            GaugeMetricFamily("ecc_event_streams", "Clients of GET /events", value=self._context.events.clients),
             GaugeMetricFamily("ecc_alarms", "Standing alarms", value=len(engine.store.alarms)),
             GaugeMetricFamily(
                 "ecc_journal_failing",

@@ -19,6 +19,7 @@ from ecc_controld.sdk.driver import Driver
 from .acceptance import Acceptance
 from .arbiter import Arbiter
 from .book import Book
+from .deeds import Deeds
 from .gate import Gate
 from .hands import Hands
 from .keeper import Keeper
@@ -69,7 +70,8 @@ class Engine:
         self.runs = Runs(self.store)
         self.acceptance = Acceptance(self.store, self.wishes, journal)
         self.arbiter = Arbiter(self.acceptance, self.runs, lambda: self.scenes, self._do)
-        self.hands = Hands(self.acceptance, self.keepers, self._fire)
+        self.hands = Hands(self.acceptance, self.keepers, self.arbiter.fire)
+        self.deeds = Deeds(self.acceptance, self.arbiter.keys, self._do)
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -93,6 +95,12 @@ class Engine:
         done = [task for task in self._tasks if task.done() and not task.cancelled()]
         return [error for task in done if (error := task.exception()) is not None]
 
+    def asleep(self, device: str) -> str | None:
+        """Why nothing may be sent to a device (out_of_service, observe_only), or None."""
+        if not self.store.devices[device].in_service:
+            return "out_of_service"
+        return "observe_only" if self.units[device].observe_only else None
+
     # -- inside ------------------------------------------------------------------------------------------
 
     def _keeper(self, device: str, unit: Unit) -> Keeper:
@@ -112,10 +120,11 @@ class Engine:
         self.keepers[device].wake()
 
     def _do(self, device: str, action: str, tell: Callable[[str, str, str], None]) -> None:
+        asleep = self.asleep(device)
+        if asleep is not None:
+            tell(action, "failed", asleep)
+            return
         self.keepers[device].do(action, tell)
-
-    def _fire(self) -> bool:
-        return self.arbiter.active is not None and self.arbiter.active.mode == "fire"
 
     def _spawn(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work, name=name)
