@@ -9,7 +9,7 @@ import signal
 import socket
 import stat
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 from aiohttp import web
+from prometheus_client.registry import Collector
 
 from . import __version__
 from .api import shapes
@@ -30,6 +31,7 @@ from .scene.load import load_scenes
 from .sdk.errors import EccError, LinkError
 from .sdk.text import Text
 from .sdk.wire import Address, ByteWire
+from .service.lag import LoopWatch
 from .settings import Hall, load_hall
 from .twins import simulated_secret
 from .twins.child import TwinsError, TwinsProcess, twins_at
@@ -100,7 +102,8 @@ async def _serve(
         for name, device in hall.devices.items()
     }
     engine = Engine(units, scenes, journal, dial)
-    context = _context(options, hall, engine, journal, control)
+    watch = LoopWatch(engine.store)
+    context = _context(options, hall, engine, journal, control, (watch.lag,))
     runner = web.AppRunner(build(context), access_log=None, keepalive_timeout=15.0, shutdown_timeout=2.0)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -110,6 +113,7 @@ async def _serve(
         await runner.setup()
         await web.SockSite(runner, listener).start()
         engine.start()
+        watch.start()
         _announce(options, hall, listener)
         await stop.wait()
         log.info("stopping")
@@ -117,11 +121,19 @@ async def _serve(
         context.events.close()
         await engine.stop()
         await runner.cleanup()
+        await watch.stop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
 
 
-def _context(options: Options, hall: Hall, engine: Engine, journal: Journal, control: str | None) -> Context:
+def _context(
+    options: Options,
+    hall: Hall,
+    engine: Engine,
+    journal: Journal,
+    control: str | None,
+    measures: Sequence[Collector],
+) -> Context:
     makers: dict[str, Callable[[Any], dict[str, Any]]] = {
         "point": lambda entry: shapes.point(context, entry),
         "device": lambda state: shapes.device(context, state),
@@ -141,6 +153,7 @@ def _context(options: Options, hall: Hall, engine: Engine, journal: Journal, con
         simulated=options.simulated,
         twins=control,
         events=events,
+        measures=measures,
     )
     return context
 
