@@ -158,7 +158,10 @@ async def judge_run(daemon: Daemon, story: Story) -> None:
         return
     (run,) = found
     card = await daemon.until(f"/runs/{run['id']}", lambda card: card["state"] == "closed", 40)
-    assert card["verdict"] == "ready", [point for point in card["points"] if point["outcome"] not in FINE]
+    bad = [
+        (p["point"], p["outcome"], p["reason"], p["elapsed_s"]) for p in card["points"] if p["outcome"] not in FINE
+    ]
+    assert card["verdict"] == "ready", (card["opened"], card["closed"], bad)
     assert {point["outcome"] for point in card["points"]} <= FINE
     if story.open_when_killed:
         assert card["resumed"] is True
