@@ -9,6 +9,7 @@ import signal
 import socket
 import stat
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from .api.context import Context, DeviceFacts
 from .api.events import Events
 from .api.server import build
 from .control.engine import Engine, Unit
+from .hall.store import Alarm
 from .journal import Journal, JournalOpenError
 from .registry import Registry
 from .scene.load import load_scenes
@@ -102,6 +104,8 @@ async def _serve(
         for name, device in hall.devices.items()
     }
     engine = Engine(units, scenes, journal, dial)
+    if journal.quarantined is not None:
+        engine.store.raise_alarm(_lost_memory(journal.quarantined))
     watch = LoopWatch(engine.store)
     context = _context(options, hall, engine, journal, control, (watch.lag,))
     runner = web.AppRunner(build(context), access_log=None, keepalive_timeout=15.0, shutdown_timeout=2.0)
@@ -124,6 +128,14 @@ async def _serve(
         await watch.stop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
+
+
+def _lost_memory(moved_to: Path) -> Alarm:
+    text = Text(
+        f"日志库已损坏，移到 {moved_to}；此前的模式和设定已丢失，请重新选择场景",
+        f"the journal was damaged and moved to {moved_to}; the mode and all wishes are lost: press a scene again",
+    )
+    return Alarm("journal_damaged", "journal_damaged", text, since=time.time())
 
 
 def _context(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ import structlog
 
 from ecc_controld.hall.store import Alarm, Entry, Store
 from ecc_controld.hall.wish import Layer, Life, State, Wish
-from ecc_controld.journal import Change, EventRow, Journal, JournalError, Put
+from ecc_controld.journal import Change, Counter, EventRow, Journal, JournalError, KeyRow, Put
 from ecc_controld.sdk.errors import EccError
 from ecc_controld.sdk.text import Text
 
@@ -23,6 +24,9 @@ from .wishes import Swap, Wishes, dump_head, dump_want
 log = structlog.get_logger("journal")
 
 RETRY_S = 2.0
+WATCH_S = 5.0
+LOW = 4 << 20
+"""Bytes: less room than this is an alarm; it ends at twice as much."""
 MATTERS_MORE = 80
 """From this priority on the hall is switched even when the disk has failed."""
 
@@ -59,6 +63,8 @@ class Acceptance:
         self.wishes = wishes
         self.journal = journal
         self._owing: asyncio.Task[None] | None = None
+        self._owed_keys: list[KeyRow] = []
+        self.standing: list[Callable[[], Change]] = [self._wishes_that_stand]
         store.on_life.append(self._life_changed)
 
     async def settle(self, swap: Swap, change: Change, priority: int) -> None:
@@ -75,9 +81,10 @@ class Acceptance:
             await self.journal.commit(change)
         except JournalError as error:
             self._alarm(error)
+            self._owe()
             if priority >= MATTERS_MORE:
+                self._owed_keys += change.keys
                 self.wishes.undurable(swap, priority)
-                self._owe()
                 return
             self.wishes.withdraw(swap, Facts(reason=error.code))
             raise
@@ -87,6 +94,15 @@ class Acceptance:
         """One line of the history."""
         data = json.dumps(body, ensure_ascii=False, default=str).encode()
         self.journal.note(Change(events=(EventRow(rfc3339(time.time()), kind, data),)))
+
+    async def watch(self) -> None:
+        """Notice, for ever, a disk that fails or fills while nobody presses: lazy notes are lost in silence."""
+        while True:
+            if (error := self.journal.healthy) is not None:
+                self._alarm(error)
+                self._owe()
+            await self._look_for_room()
+            await asyncio.sleep(WATCH_S)
 
     async def close(self) -> None:
         """Stop trying to pay what is owed."""
@@ -107,6 +123,8 @@ class Acceptance:
         self.journal.note(Change(puts=(Put("life", entry.name, body),)))
 
     def _alarm(self, error: JournalError) -> None:
+        if "journal" in self.store.alarms:
+            return
         log.error("journal failed", code=error.code, detail=error.text.en)
         self.store.raise_alarm(Alarm("journal", error.code, error.text, since=time.time()))
 
@@ -118,25 +136,54 @@ class Acceptance:
         """Try until everything that stands is on the disk after all."""
         while True:
             await asyncio.sleep(RETRY_S)
+            if self.store.pending:
+                continue  # a press is on its way to the disk, and may yet be withdrawn
+            keys = tuple(self._owed_keys)
             try:
-                await self.journal.commit(self._all_that_stands())
+                await self.journal.commit(self._all_that_stands(keys))
             except JournalError:
                 continue
+            del self._owed_keys[: len(keys)]
             self.store.clear_alarm("journal")
             log.info("journal durable again")
             return
 
-    def _all_that_stands(self) -> Change:
-        manual = []
-        scene: list[Wish] = []
+    async def _look_for_room(self) -> None:
+        try:
+            room = await self.journal.room()
+        except JournalError:
+            return
+        if room >= 2 * LOW:
+            self.store.clear_alarm("disk_low")
+        elif room < LOW and "disk_low" not in self.store.alarms:
+            text = Text(
+                f"磁盘将满，只剩 {room >> 10} KB，请清理",
+                f"the disk is nearly full: {room >> 10} kB left; free some",
+            )
+            log.error("disk nearly full", code="disk_low", room=room)
+            self.store.raise_alarm(Alarm("disk_low", "disk_low", text, since=time.time()))
+
+    def _all_that_stands(self, keys: tuple[KeyRow, ...]) -> Change:
+        parts = [tell() for tell in self.standing]
+        return Change(
+            puts=tuple(put for part in parts for put in part.puts),
+            runs=tuple(run for part in parts for run in part.runs),
+            keys=keys,
+            counters=tuple(counter for part in parts for counter in part.counters),
+        )
+
+    def _wishes_that_stand(self) -> Change:
+        puts = []
+        layers: dict[Layer, list[Wish]] = {Layer.SCENE: [], Layer.FIRE: []}
         for entry in self.store.entries.values():
-            wish = entry.layers.get(Layer.SCENE)
-            if wish is not None:
-                scene.append(wish)
+            for layer, wishes in layers.items():
+                if layer in entry.layers:
+                    wishes.append(entry.layers[layer])
             by_hand = entry.layers.get(Layer.MANUAL)
-            manual.append(Put("manual", entry.name, None if by_hand is None else manual_blob(by_hand)))
-        blob = scene_blob(scene) if scene else None
-        return Change(puts=(Put("scene_layer", "scene", blob), *manual))
+            puts.append(Put("manual", entry.name, None if by_hand is None else manual_blob(by_hand)))
+        for layer, wishes in layers.items():
+            puts.append(Put("scene_layer", layer.word, scene_blob(wishes) if wishes else None))
+        return Change(puts=tuple(puts), counters=(Counter("wish", self.store.number),))
 
 
 def manual_blob(wish: Wish) -> bytes:

@@ -79,6 +79,7 @@ class Arbiter:
         self.on_hall: list[Callable[[], None]] = []
         self._noted: dict[str, tuple[str, str]] = {}
         runs.on_run.append(self._run_changed)
+        acceptance.standing.append(self._what_stands)
 
     # -- what a press may do -----------------------------------------------------------------------------
 
@@ -314,6 +315,12 @@ class Arbiter:
         keys = () if press.key is None else (self._key_row(run, press),)
         counters = (Counter("wish", self._store.number), Counter("run", self.run_count))
         return Change(puts=tuple(puts), runs=(run_row(run),), keys=keys, counters=counters)
+
+    def _what_stands(self) -> Change:
+        """Who has the hall, and the runs: what the journal is told once it can write again."""
+        active = None if self.active is None else self.active.dump()
+        rows = tuple(run_row(run) for run in self._runs.lately())
+        return Change((Put("hold", "active", active),), runs=rows, counters=(Counter("run", self.run_count),))
 
     def _key_row(self, run: Run, press: Press) -> KeyRow:
         assert press.key is not None

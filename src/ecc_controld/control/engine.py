@@ -75,6 +75,7 @@ class Engine:
     def start(self) -> None:
         """Recall what was wanted, then keep it."""
         recall(self.journal.recall(), self.store, self.gate, self.arbiter, self.runs, self.keepers)
+        self._tasks.append(self._spawn("journal watch", self.acceptance.watch()))
         for device in self.units:
             self._tasks.append(self._spawn(f"keeper {device}", self.keepers[device].run()))
             self._tasks.append(self._spawn(f"link {device}", self.supervisors[device].run()))
