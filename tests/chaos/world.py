@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 
 from ecc_controld.control.stamp import rfc3339
-from support.daemon import Daemon, running
+from support.daemon import Daemon, command, running
 
 HERE = Path(__file__).parent
 CONFIG = HERE / "hall" / "config"
@@ -140,9 +140,24 @@ async def twins_running() -> AsyncIterator[Twins]:
             await process.wait()
 
 
-def daemon_at(state: Path, twins: Twins) -> AbstractAsyncContextManager[Daemon]:
+def daemon_at(state: Path, twins: Twins, prefix: tuple[str, ...] = ()) -> AbstractAsyncContextManager[Daemon]:
     """The real daemon on these twins."""
-    return running(state, "--twins", twins.url, config=CONFIG, scenes=SCENES)
+    return running(state, "--twins", twins.url, config=CONFIG, scenes=SCENES, prefix=prefix)
+
+
+async def refused_start(state: Path, twins: Twins, prefix: tuple[str, ...] = ()) -> tuple[int, str]:
+    """A start that must fail: exit code, and what it said."""
+    process = await asyncio.create_subprocess_exec(
+        *prefix,
+        *command("run", "--config", str(CONFIG), "--scenes", str(SCENES), "--state", str(state)),
+        *("--twins", twins.url, "--listen", "127.0.0.1:0"),
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(30):
+        _, said = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, said.decode()
 
 
 async def kill(daemon: Daemon) -> None:
