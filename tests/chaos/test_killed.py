@@ -32,8 +32,8 @@ from chaos.world import (
 from ecc_controld.control.stamp import from_rfc3339
 from support.daemon import Daemon
 
-KINDS = ("switch", "answered", "manual", "switch", "manual_answered")
-ROUNDS = 150 if SOAK else 5
+KINDS = ("switch", "answered", "manual", "manual_answered", "switch")
+ROUNDS = 150 if SOAK else 4
 FINE = {"ok", "already"}
 OTHER = {"emergency": "duty", "duty": "emergency"}
 
