@@ -6,14 +6,14 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
 
 from ecc_controld.hall.store import Alarm, Entry, Store
 from ecc_controld.hall.wish import Layer, Life, State, Wish
-from ecc_controld.journal import Change, Counter, EventRow, Journal, JournalError, KeyRow, Put
+from ecc_controld.journal import Change, EventRow, Journal, JournalError, Put
 from ecc_controld.sdk.errors import EccError
 from ecc_controld.sdk.text import Text
 
@@ -24,9 +24,6 @@ from .wishes import Swap, Wishes, dump_head, dump_want
 log = structlog.get_logger("journal")
 
 RETRY_S = 2.0
-WATCH_S = 5.0
-LOW = 4 << 20
-"""Bytes: less room than this is an alarm; it ends at twice as much."""
 MATTERS_MORE = 80
 """From this priority on the hall is switched even when the disk has failed."""
 
@@ -56,15 +53,17 @@ class Press:
 
 
 class Acceptance:
-    """Makes swaps durable, or undoes them. One for the whole hall."""
+    """Makes swaps durable, or undoes them. One for the whole hall.
+
+    `also()` gives what must be on the disk beside the wishes once it works again.
+    """
 
     def __init__(self, store: Store, wishes: Wishes, journal: Journal) -> None:
         self.store = store
         self.wishes = wishes
         self.journal = journal
+        self.also: Callable[[], Change] = Change
         self._owing: asyncio.Task[None] | None = None
-        self._owed_keys: list[KeyRow] = []
-        self.standing: list[Callable[[], Change]] = [self._wishes_that_stand]
         store.on_life.append(self._life_changed)
 
     async def settle(self, swap: Swap, change: Change, priority: int) -> None:
@@ -83,26 +82,21 @@ class Acceptance:
             self._alarm(error)
             self._owe()
             if priority >= MATTERS_MORE:
-                self._owed_keys += change.keys
                 self.wishes.undurable(swap, priority)
                 return
             self.wishes.withdraw(swap, Facts(reason=error.code))
             raise
         self.wishes.durable(swap)
 
+    def disk_failed(self, error: JournalError) -> None:
+        """Something that nobody waited for could not be written: tell people, and make all of it durable again."""
+        self._alarm(error)
+        self._owe()
+
     def note_event(self, kind: str, **body: Any) -> None:
         """One line of the history."""
         data = json.dumps(body, ensure_ascii=False, default=str).encode()
         self.journal.note(Change(events=(EventRow(rfc3339(time.time()), kind, data),)))
-
-    async def watch(self) -> None:
-        """Notice, for ever, a disk that fails or fills while nobody presses: lazy notes are lost in silence."""
-        while True:
-            if (error := self.journal.healthy) is not None:
-                self._alarm(error)
-                self._owe()
-            await self._look_for_room()
-            await asyncio.sleep(WATCH_S)
 
     async def close(self) -> None:
         """Stop trying to pay what is owed."""
@@ -123,8 +117,6 @@ class Acceptance:
         self.journal.note(Change(puts=(Put("life", entry.name, body),)))
 
     def _alarm(self, error: JournalError) -> None:
-        if "journal" in self.store.alarms:
-            return
         log.error("journal failed", code=error.code, detail=error.text.en)
         self.store.raise_alarm(Alarm("journal", error.code, error.text, since=time.time()))
 
@@ -137,53 +129,26 @@ class Acceptance:
         while True:
             await asyncio.sleep(RETRY_S)
             if self.store.pending:
-                continue  # a press is on its way to the disk, and may yet be withdrawn
-            keys = tuple(self._owed_keys)
+                continue  # what may yet be withdrawn must not be called standing
             try:
-                await self.journal.commit(self._all_that_stands(keys))
+                await self.journal.commit(self._all_that_stands())
             except JournalError:
                 continue
-            del self._owed_keys[: len(keys)]
             self.store.clear_alarm("journal")
             log.info("journal durable again")
             return
 
-    async def _look_for_room(self) -> None:
-        try:
-            room = await self.journal.room()
-        except JournalError:
-            return
-        if room >= 2 * LOW:
-            self.store.clear_alarm("disk_low")
-        elif room < LOW and "disk_low" not in self.store.alarms:
-            text = Text(
-                f"磁盘将满，只剩 {room >> 10} KB，请清理",
-                f"the disk is nearly full: {room >> 10} kB left; free some",
-            )
-            log.error("disk nearly full", code="disk_low", room=room)
-            self.store.raise_alarm(Alarm("disk_low", "disk_low", text, since=time.time()))
-
-    def _all_that_stands(self, keys: tuple[KeyRow, ...]) -> Change:
-        parts = [tell() for tell in self.standing]
-        return Change(
-            puts=tuple(put for part in parts for put in part.puts),
-            runs=tuple(run for part in parts for run in part.runs),
-            keys=keys,
-            counters=tuple(counter for part in parts for counter in part.counters),
-        )
-
-    def _wishes_that_stand(self) -> Change:
-        puts = []
-        layers: dict[Layer, list[Wish]] = {Layer.SCENE: [], Layer.FIRE: []}
-        for entry in self.store.entries.values():
-            for layer, wishes in layers.items():
-                if layer in entry.layers:
-                    wishes.append(entry.layers[layer])
+    def _all_that_stands(self) -> Change:
+        also = self.also()
+        entries = self.store.entries.values()
+        puts = list(also.puts)
+        for layer in (Layer.SCENE, Layer.FIRE):
+            wishes = [wish for entry in entries if (wish := entry.layers.get(layer)) is not None]
+            puts.append(Put("scene_layer", layer.word, scene_blob(wishes) if wishes else None))
+        for entry in entries:
             by_hand = entry.layers.get(Layer.MANUAL)
             puts.append(Put("manual", entry.name, None if by_hand is None else manual_blob(by_hand)))
-        for layer, wishes in layers.items():
-            puts.append(Put("scene_layer", layer.word, scene_blob(wishes) if wishes else None))
-        return Change(puts=tuple(puts), counters=(Counter("wish", self.store.number),))
+        return replace(also, puts=tuple(puts))
 
 
 def manual_blob(wish: Wish) -> bytes:

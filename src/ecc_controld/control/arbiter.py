@@ -79,7 +79,7 @@ class Arbiter:
         self.on_hall: list[Callable[[], None]] = []
         self._noted: dict[str, tuple[str, str]] = {}
         runs.on_run.append(self._run_changed)
-        acceptance.standing.append(self._what_stands)
+        acceptance.also = self._owed
 
     # -- what a press may do -----------------------------------------------------------------------------
 
@@ -316,12 +316,6 @@ class Arbiter:
         counters = (Counter("wish", self._store.number), Counter("run", self.run_count))
         return Change(puts=tuple(puts), runs=(run_row(run),), keys=keys, counters=counters)
 
-    def _what_stands(self) -> Change:
-        """Who has the hall, and the runs: what the journal is told once it can write again."""
-        active = None if self.active is None else self.active.dump()
-        rows = tuple(run_row(run) for run in self._runs.lately())
-        return Change((Put("hold", "active", active),), runs=rows, counters=(Counter("run", self.run_count),))
-
     def _key_row(self, run: Run, press: Press) -> KeyRow:
         assert press.key is not None
         return KeyRow(press.key, run.id, press.digest, time.time())
@@ -334,6 +328,15 @@ class Arbiter:
         if self.active is not None and self.active.run == run.id:
             self.active = before
         self._tell_hall()
+
+    def _owed(self) -> Change:
+        """What a journal that works again must learn beside the wishes."""
+        puts = () if self.active is None else (Put("hold", "active", self.active.dump()),)
+        runs = self._runs.lately()
+        pressed = {key: one for key, one in self.keys.items() if self._runs.get(one[0]) is not None}
+        keys = tuple(KeyRow(key, run, digest, time.time()) for key, (run, digest) in pressed.items())
+        counters = (Counter("wish", self._store.number), Counter("run", self.run_count))
+        return Change(puts=puts, runs=tuple(map(run_row, runs)), keys=keys, counters=counters)
 
     def _start_deeds(self, run: Run) -> None:
         for deed in run.deeds:
