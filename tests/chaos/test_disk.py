@@ -109,7 +109,8 @@ async def test_a_full_disk_never_stops_an_emergency(tmp_path: Path) -> None:
             assert (hall["scene"], hall["run"]) == ("emergency", run["id"])
             await settled(daemon, {**WANTS["emergency"], "matrix.out.9": "34"})
             status, again = await press(daemon, "emergency", "alarm")
-            assert (status, again["run"]["id"]) == (200, run["id"]), "the key of the press is known"
+            assert status in (200, 202)
+            assert again["run"]["id"] == run["id"], "the key of the press is known"
             assert (again["run"]["verdict"], again["run"]["resumed"]) == ("ready", False)
             told_again = await twins.commands(before)
             assert all("8 33" not in text for text in told_again["matrix"])
