@@ -24,7 +24,7 @@ check: $(VENV)/.dev
 	$(BIN)/ecc-controld check --config config --scenes scenes
 
 soak: $(VENV)/.dev
-	ECC_SOAK=1 $(BIN)/python -m pytest tests/control/test_law_machine.py $(ARGS)
+	ECC_SOAK=1 $(BIN)/python -m pytest tests/control/test_law_machine.py tests/chaos $(ARGS)
 
 # Chromium and a Chinese font for the panel's tests; nothing is done where they are there already.
 system:

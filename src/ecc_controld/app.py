@@ -9,7 +9,8 @@ import signal
 import socket
 import stat
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 from aiohttp import web
+from prometheus_client.registry import Collector
 
 from . import __version__
 from .api import shapes
@@ -24,12 +26,14 @@ from .api.context import Context, DeviceFacts
 from .api.events import Events
 from .api.server import build
 from .control.engine import Engine, Unit
+from .hall.store import Alarm
 from .journal import Journal, JournalOpenError
 from .registry import Registry
 from .scene.load import load_scenes
 from .sdk.errors import EccError, LinkError
 from .sdk.text import Text
 from .sdk.wire import Address, ByteWire
+from .service.lag import LoopWatch
 from .settings import Hall, load_hall
 from .twins import simulated_secret
 from .twins.child import TwinsError, TwinsProcess, twins_at
@@ -100,7 +104,10 @@ async def _serve(
         for name, device in hall.devices.items()
     }
     engine = Engine(units, scenes, journal, dial)
-    context = _context(options, hall, engine, journal, control)
+    if journal.quarantined is not None:
+        engine.store.raise_alarm(_lost_memory(journal.quarantined))
+    watch = LoopWatch(engine.store)
+    context = _context(options, hall, engine, journal, control, (watch.lag,))
     runner = web.AppRunner(build(context), access_log=None, keepalive_timeout=15.0, shutdown_timeout=2.0)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -110,6 +117,7 @@ async def _serve(
         await runner.setup()
         await web.SockSite(runner, listener).start()
         engine.start()
+        watch.start()
         _announce(options, hall, listener)
         await stop.wait()
         log.info("stopping")
@@ -117,11 +125,27 @@ async def _serve(
         context.events.close()
         await engine.stop()
         await runner.cleanup()
+        await watch.stop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
 
 
-def _context(options: Options, hall: Hall, engine: Engine, journal: Journal, control: str | None) -> Context:
+def _lost_memory(moved_to: Path) -> Alarm:
+    text = Text(
+        f"日志库已损坏，移到 {moved_to}；此前的模式和设定已丢失，请重新选择场景",
+        f"the journal was damaged and moved to {moved_to}; the mode and all wishes are lost: press a scene again",
+    )
+    return Alarm("journal_damaged", "journal_damaged", text, since=time.time())
+
+
+def _context(
+    options: Options,
+    hall: Hall,
+    engine: Engine,
+    journal: Journal,
+    control: str | None,
+    measures: Sequence[Collector],
+) -> Context:
     makers: dict[str, Callable[[Any], dict[str, Any]]] = {
         "point": lambda entry: shapes.point(context, entry),
         "device": lambda state: shapes.device(context, state),
@@ -141,6 +165,7 @@ def _context(options: Options, hall: Hall, engine: Engine, journal: Journal, con
         simulated=options.simulated,
         twins=control,
         events=events,
+        measures=measures,
     )
     return context
 

@@ -54,5 +54,8 @@ class _Hall(Collector):
 async def metrics(request: web.Request) -> web.Response:
     """The metrics of this moment."""
     registry = CollectorRegistry()
-    registry.register(_Hall(request.app[CONTEXT]))
+    context = request.app[CONTEXT]
+    registry.register(_Hall(context))
+    for measure in context.measures:
+        registry.register(measure)
     return web.Response(body=generate_latest(registry), headers={"Content-Type": "text/plain; version=0.0.4"})

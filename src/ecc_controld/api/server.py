@@ -48,10 +48,7 @@ def build(context: Context) -> web.Application:
 
 
 async def _index(request: web.Request) -> web.StreamResponse:
-    index = PANEL / "index.html"
-    if not index.is_file():
-        raise web.HTTPNotFound
-    return web.FileResponse(index)
+    return web.FileResponse(PANEL / "index.html")
 
 
 async def _headers(request: web.Request, response: web.StreamResponse) -> None:

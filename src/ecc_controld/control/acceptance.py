@@ -88,6 +88,11 @@ class Acceptance:
             raise
         self.wishes.durable(swap)
 
+    def disk_failed(self, error: JournalError) -> None:
+        """Something that nobody waited for could not be written: tell people, and make all of it durable again."""
+        self._alarm(error)
+        self._owe()
+
     def note_event(self, kind: str, **body: Any) -> None:
         """One line of the history."""
         data = json.dumps(body, ensure_ascii=False, default=str).encode()

@@ -20,6 +20,7 @@ from .acceptance import Acceptance
 from .arbiter import Arbiter
 from .book import Book
 from .deeds import Deeds
+from .diskwatch import DiskWatch
 from .gate import Gate
 from .hands import Hands
 from .keeper import Keeper
@@ -77,6 +78,7 @@ class Engine:
     def start(self) -> None:
         """Recall what was wanted, then keep it."""
         recall(self.journal.recall(), self.store, self.gate, self.arbiter, self.runs, self.keepers)
+        self._tasks.append(self._spawn("disk watch", DiskWatch(self.acceptance).run()))
         for device in self.units:
             self._tasks.append(self._spawn(f"keeper {device}", self.keepers[device].run()))
             self._tasks.append(self._spawn(f"link {device}", self.supervisors[device].run()))

@@ -224,7 +224,8 @@ class Ledger:
             track.returning = False
             return
         facts = Facts(equal=equal, settling=not settled)
-        if track.returning and asked_at >= wish.accepted:
+        returned = track.returning and asked_at >= wish.accepted
+        if returned:
             track.returning = False
             self.fire(entry, Event.RETURN, now, facts)
         life = entry.life
@@ -233,6 +234,8 @@ class Ledger:
             # A dirty point proves nothing about a wish that did not write it; nor does an older read.
             facts = replace(facts, trusted=not entry.dirty and asked_at >= wish.accepted)
         self.fire(entry, Event.READ, now, facts)
+        if returned and entry.life is life and life.state is State.HELD:
+            self._store.tell_life(entry)  # nothing changed, but a run that was resumed waits for this proof
 
     def _clean(self, entry: Entry) -> None:
         entry.dirty = False

@@ -133,6 +133,12 @@ class Store:
             listener(entry, wish, life)
         self.point_changed(entry)
 
+    def tell_life(self, entry: Entry) -> None:
+        """Tell whoever counts once more how a life stands."""
+        if entry.living is not None and entry.life is not None:
+            for listener in self.on_life:
+                listener(entry, entry.living, entry.life)
+
     def end_life(self, entry: Entry, wish: Wish, life: Life) -> None:
         """Tell whoever counts how a wish that no longer counts has ended."""
         for listener in self.on_life:
