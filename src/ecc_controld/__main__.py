@@ -27,7 +27,9 @@ def _run(args: argparse.Namespace) -> int:
     from .yamlfile import FilesInvalid
 
     host, port = args.listen
-    options = Options(args.config, args.scenes, args.state, host, port, args.simulate, args.twins)
+    options = Options(
+        args.config, args.scenes, args.state, host, port, args.simulate, args.twins, args.observe_only
+    )
     setup(level=args.log_level)
     try:
         asyncio.run(run(options))
@@ -65,6 +67,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--state", type=Path, default=_state(), help="状态目录 / where wishes and runs are kept")
     run.add_argument("--listen", type=_address, default=("127.0.0.1", 8080), metavar="HOST:PORT")
     run.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
+    run.add_argument(
+        "--observe-only", action="store_true", help="只观察，不发送任何控制命令 / read every device, write to none"
+    )
     hall = run.add_mutually_exclusive_group()
     hall.add_argument("--simulate", action="store_true", help="使用模拟设备 / with twins of all devices")
     hall.add_argument("--twins", metavar="HOST:PORT", help="使用已运行的模拟设备 / twins that already run")

@@ -64,6 +64,7 @@ class Options:
     port: int
     simulate: bool
     twins: str | None
+    observe_only: bool = False
 
     @property
     def simulated(self) -> bool:
@@ -96,7 +97,7 @@ async def _serve(
 ) -> None:
     scenes = load_scenes(options.scenes, hall)
     units = {
-        name: Unit(device.driver, device.gap_s, device.observe_only, device.in_service)
+        name: Unit(device.driver, device.gap_s, options.observe_only or device.observe_only, device.in_service)
         for name, device in hall.devices.items()
     }
     engine = Engine(units, scenes, journal, dial)
@@ -139,6 +140,7 @@ def _context(options: Options, hall: Hall, engine: Engine, journal: Journal, con
         boot=journal.boot,
         version=__version__,
         simulated=options.simulated,
+        observe_only=options.observe_only,
         twins=control,
         events=events,
     )
@@ -155,8 +157,17 @@ def _announce(options: Options, hall: Hall, listener: socket.socket) -> None:
     shown = f"[{host}]" if ":" in host else host
     kind = "模拟 SIMULATED" if options.simulated else "真实设备 LIVE"
     print(f"{hall.name.zh} / {hall.name.en} · {kind} · {len(hall.devices)} 台设备 devices", flush=True)
+    if options.observe_only:
+        print("只观察，不发送任何控制命令 / OBSERVE ONLY: nothing is ever written", flush=True)
     print(f"面板 Panel: http://{shown}:{port}/", flush=True)
-    log.info("listening", host=host, port=port, simulated=options.simulated, devices=len(hall.devices))
+    log.info(
+        "listening",
+        host=host,
+        port=port,
+        simulated=options.simulated,
+        devices=len(hall.devices),
+        observe_only=options.observe_only,
+    )
 
 
 async def dial(address: Address) -> ByteWire:

@@ -9,6 +9,7 @@ from aiohttp import web
 from ecc_controld.control.law import Event
 from ecc_controld.control.run import Run
 from ecc_controld.hall.store import Entry
+from ecc_controld.link.reasons import REASONS
 from ecc_controld.sdk.point import BadValue, Value
 from ecc_controld.sdk.text import Text
 
@@ -146,6 +147,8 @@ async def hold(request: web.Request) -> web.Response:
     value = _value_for(entry, body.value)
     refuse_stale(request)
     state = context.engine.store.devices[entry.device]
+    if state.observe_only:
+        raise Problem(409, "observe_only", REASONS["observe_only"])
     if state.link != "online":
         raise Problem(409, "offline", Text("设备不在线", f"{entry.device} is not online"), reason=state.reason)
     context.engine.hands.hold(entry, value, press_of(request, raw))

@@ -33,7 +33,10 @@ class DeviceFacts:
 
 @dataclass(eq=False)
 class Context:
-    """The running hall behind the API. `zone` is the hall's own time zone, `twins` the twins' control URL."""
+    """The running hall behind the API. `zone` is the hall's own time zone, `twins` the twins' control URL.
+
+    `observe_only`: the whole hall is only looked at.
+    """
 
     engine: Engine
     name: Text
@@ -42,6 +45,7 @@ class Context:
     boot: str
     version: str
     simulated: bool
+    observe_only: bool
     twins: str | None
     events: Events
 

@@ -49,6 +49,10 @@ REASONS: dict[str, Text] = {
         "设备恢复后与期望不同，等待人工确认", "the device came back different; a person must decide"
     ),
     "return_ignored": Text("设备恢复后与期望不同", "the device came back different"),
+    "observe_only": Text(
+        "只观察，不发送任何控制命令；确认无误后去掉 observe_only",
+        "only observed, nothing is sent; remove observe_only once all is right",
+    ),
     "deadline": Text("时限内未到位", "not true by the deadline"),
 }
 
