@@ -13,17 +13,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from rich.console import Console
-
 from ecc_controld import __version__, places
 
 from . import local, verbs
 from .http import Api, BadUrl, Refusal, Unreachable
+from .screen import console
 from .words import Lang, pick
 
 URL = "http://127.0.0.1:8080"
-PIPE_WIDTH = 200
-"""The width of tables in a pipe, where no line should fold."""
 NEGATIVE = re.compile(r"-\.?\d")
 INTERRUPTED = 130
 EXITS = """\
@@ -118,12 +115,6 @@ def check(config: Path, scenes: Path, lang: Lang, *, as_json: bool) -> int:
     else:
         print(f"{len(found)} errors" if found else "configuration and scenes are valid")
     return verbs.USAGE if found else verbs.READY
-
-
-def console() -> Console:
-    """Standard output for people: no markup, so that a name in brackets stays a name."""
-    width = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else PIPE_WIDTH
-    return Console(markup=False, highlight=False, emoji=False, width=width)
 
 
 def language(environment: os._Environ[str] | dict[str, str]) -> Lang:
