@@ -106,6 +106,7 @@ def test_there_and_back_on_another_machine(files: Path) -> None:
     assert set(contents) == {JOURNAL, "config/config.yaml", "scenes/scenes.yaml"}
     assert manifest["stamp"] == "live"
     assert manifest["schema"] == schema.SCHEMA
+    assert contents[JOURNAL][18:20] == b"\x01\x01", "one file that needs no log beside it"
     for name, data in contents.items():
         assert manifest["files"][name] == {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
         assert b"CANARY" not in data
