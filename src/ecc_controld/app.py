@@ -239,12 +239,19 @@ def _secrets(config: Path) -> Callable[[str], str | None]:
     def secret(name: str) -> str | None:
         for place in places:
             path = Path(place) / name if place else None
-            if path is None or not path.is_file():
-                continue
-            if place == places[1] and stat.S_IMODE(path.stat().st_mode) & 0o077:
-                print(f"{path}: 权限应为 0600 / must have mode 0600", file=sys.stderr)
+            try:
+                if path is None or not path.is_file():
+                    continue
+                if place == places[1] and stat.S_IMODE(path.stat().st_mode) & 0o077:
+                    print(f"{path}: 权限应为 0600 / must have mode 0600", file=sys.stderr)
+                    return None
+                return path.read_text(encoding="utf-8").strip()
+            except OSError as error:
+                print(f"{path}: 无法读取 / cannot be read: {error.strerror}", file=sys.stderr)
                 return None
-            return path.read_text(encoding="utf-8").strip()
+            except UnicodeDecodeError:
+                print(f"{path}: 不是 UTF-8 文本 / is not UTF-8 text", file=sys.stderr)
+                return None
         return None
 
     return secret

@@ -77,7 +77,12 @@ def command(*args: str) -> list[str]:
 
 @asynccontextmanager
 async def running(
-    state: Path, *args: str, config: Path = ROOT / "config", scenes: Path = ROOT / "scenes", port: int = 0
+    state: Path,
+    *args: str,
+    config: Path = ROOT / "config",
+    scenes: Path = ROOT / "scenes",
+    port: int = 0,
+    stderr: int | None = None,
 ) -> AsyncIterator[Daemon]:
     """Start the daemon (default: the sample hall, simulated) and end it afterwards, by force if need be."""
     kind = args or ("--simulate",)
@@ -87,6 +92,7 @@ async def running(
         f"127.0.0.1:{port}",
         *kind,
         stdout=asyncio.subprocess.PIPE,
+        stderr=stderr,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
     assert process.stdout is not None

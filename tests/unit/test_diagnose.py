@@ -113,6 +113,7 @@ async def test_no_secret_is_in_it_and_what_helps_is(files: Path, leaky: str) -> 
     assert "device lost code=link_lost device=wall" in found["log.txt"]
     assert '"since": "today"' in found["api/hall.json"]
     assert {f"api/{name}.json" for name in ("hall", "devices", "points", "scenes", "runs", "alarms")} <= set(found)
+    assert {"api/readyz.txt", "api/metrics.txt"} <= set(found)
     assert json.loads(found["versions.json"])["libraries"]["aiohttp"]
     assert json.loads(found["state.json"])["stamp"] == "live"
     assert json.loads(found["state.json"])["runs"] == 0

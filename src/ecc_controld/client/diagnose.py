@@ -22,6 +22,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+from yarl import URL
+
 from ecc_controld import __version__
 from ecc_controld.log import HIDDEN, Redactor
 from ecc_controld.sdk.text import Text
@@ -30,7 +33,9 @@ from .backup import FAILED, REFUSED, Trouble, read_only
 from .doctor import Ask, examine, hall
 from .http import Api, BadUrl, Refusal, Unreachable
 
-ANSWERS = ("hall", "devices", "points", "scenes", "alarms", "readyz")
+ANSWERS = ("hall", "devices", "points", "scenes", "alarms")
+PLAIN = ("readyz", "metrics")
+PLAIN_S = aiohttp.ClientTimeout(total=15)
 RUNS = "50"
 LOG_TAIL = 2 << 20
 MAX_FILE = 4 << 20
@@ -157,6 +162,12 @@ async def _api(url: str) -> dict[str, str]:
             for name in ANSWERS:
                 found[f"api/{name}.json"] = await _answer(api, name)
             found["api/runs.json"] = await _answer(api, "runs", limit=RUNS)
+            async with aiohttp.ClientSession(timeout=PLAIN_S) as http:
+                for name in PLAIN:
+                    async with http.get(api.base.join(URL(f"/{name}"))) as answer:
+                        found[f"api/{name}.txt"] = await answer.text(errors="replace")
+    except (aiohttp.ClientError, TimeoutError) as error:
+        found["api/broken_off.txt"] = f"{type(error).__name__}: {error}\n"
     except (Unreachable, BadUrl) as error:
         found["api/unreachable.txt"] = f"{error.text.zh}\n{error.text.en}\n"
     return found
