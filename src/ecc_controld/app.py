@@ -68,6 +68,7 @@ class Options:
     port: int
     simulate: bool
     twins: str | None
+    observe_only: bool = False
 
     @property
     def simulated(self) -> bool:
@@ -100,7 +101,7 @@ async def _serve(
 ) -> None:
     scenes = load_scenes(options.scenes, hall)
     units = {
-        name: Unit(device.driver, device.gap_s, device.observe_only, device.in_service)
+        name: Unit(device.driver, device.gap_s, options.observe_only or device.observe_only, device.in_service)
         for name, device in hall.devices.items()
     }
     engine = Engine(units, scenes, journal, dial)
@@ -163,6 +164,7 @@ def _context(
         boot=journal.boot,
         version=__version__,
         simulated=options.simulated,
+        observe_only=options.observe_only,
         twins=control,
         events=events,
         measures=measures,
@@ -180,8 +182,17 @@ def _announce(options: Options, hall: Hall, listener: socket.socket) -> None:
     shown = f"[{host}]" if ":" in host else host
     kind = "模拟 SIMULATED" if options.simulated else "真实设备 LIVE"
     print(f"{hall.name.zh} / {hall.name.en} · {kind} · {len(hall.devices)} 台设备 devices", flush=True)
+    if options.observe_only:
+        print("只观察，不发送任何控制命令 / OBSERVE ONLY: nothing is ever written", flush=True)
     print(f"面板 Panel: http://{shown}:{port}/", flush=True)
-    log.info("listening", host=host, port=port, simulated=options.simulated, devices=len(hall.devices))
+    log.info(
+        "listening",
+        host=host,
+        port=port,
+        simulated=options.simulated,
+        devices=len(hall.devices),
+        observe_only=options.observe_only,
+    )
 
 
 async def dial(address: Address) -> ByteWire:
@@ -253,12 +264,19 @@ def _secrets(config: Path) -> Callable[[str], str | None]:
     def secret(name: str) -> str | None:
         for place in places:
             path = Path(place) / name if place else None
-            if path is None or not path.is_file():
-                continue
-            if place == places[1] and stat.S_IMODE(path.stat().st_mode) & 0o077:
-                print(f"{path}: 权限应为 0600 / must have mode 0600", file=sys.stderr)
+            try:
+                if path is None or not path.is_file():
+                    continue
+                if place == places[1] and stat.S_IMODE(path.stat().st_mode) & 0o077:
+                    print(f"{path}: 权限应为 0600 / must have mode 0600", file=sys.stderr)
+                    return None
+                return path.read_text(encoding="utf-8").strip()
+            except OSError as error:
+                print(f"{path}: 无法读取 / cannot be read: {error.strerror}", file=sys.stderr)
                 return None
-            return path.read_text(encoding="utf-8").strip()
+            except UnicodeDecodeError:
+                print(f"{path}: 不是 UTF-8 文本 / is not UTF-8 text", file=sys.stderr)
+                return None
         return None
 
     return secret

@@ -83,6 +83,7 @@ async def running(
     scenes: Path = ROOT / "scenes",
     port: int = 0,
     prefix: tuple[str, ...] = (),
+    stderr: int | None = None,
 ) -> AsyncIterator[Daemon]:
     """Start the daemon (default: the sample hall, simulated) and end it afterwards, by force if need be.
 
@@ -96,6 +97,7 @@ async def running(
         f"127.0.0.1:{port}",
         *kind,
         stdout=asyncio.subprocess.PIPE,
+        stderr=stderr,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
     assert process.stdout is not None

@@ -96,6 +96,8 @@ class Rig:
         self.unit: dict[str, bool] = {}
         self.addresses: dict[str, Address] = {}
         self.engine: Engine
+        self.observed: frozenset[str] = frozenset()
+        """The devices that are only observed from the next start on."""
 
     async def __aenter__(self) -> Rig:
         for name, twin in self.twins.items():
@@ -113,7 +115,10 @@ class Rig:
 
     async def start(self) -> None:
         self.journal = Journal.open(self.state, stamp="simulated")
-        units = {name: Unit(kind(config(name, **self.options)), **self.unit) for name, kind in self.kinds.items()}
+        units = {
+            name: Unit(kind(config(name, **self.options)), **{"observe_only": name in self.observed, **self.unit})
+            for name, kind in self.kinds.items()
+        }
         by_id = {id(unit.driver.config.address): name for name, unit in units.items()}
 
         async def dial(address: Address) -> ByteWire:

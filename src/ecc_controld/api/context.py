@@ -37,6 +37,7 @@ class Context:
     """The running hall behind the API. `zone` is the hall's own time zone, `twins` the twins' control URL.
 
     `measures`: what others measure, for /metrics.
+    `observe_only`: the whole hall is only looked at.
     """
 
     engine: Engine
@@ -46,6 +47,7 @@ class Context:
     boot: str
     version: str
     simulated: bool
+    observe_only: bool
     twins: str | None
     events: Events
     measures: Sequence[Collector] = ()

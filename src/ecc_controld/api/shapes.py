@@ -35,6 +35,7 @@ def hall(context: Context) -> dict[str, Any]:
         "wanted": len(entries),
         "as_wanted": sum(1 for e in entries if e.life is not None and e.life.as_wanted),
         "simulated": context.simulated,
+        "observe_only": context.observe_only,
         "twins": context.twins,
         "boot": context.boot,
         "version": context.version,
@@ -71,6 +72,7 @@ def device(context: Context, state: DeviceState) -> dict[str, Any]:
         if state.heard_at is None
         else round(max(0.0, context.now() - state.heard_at), 3),
         "in_service": state.in_service,
+        "observe_only": state.observe_only,
     }
 
 

@@ -24,6 +24,7 @@ from .diskwatch import DiskWatch
 from .gate import Gate
 from .hands import Hands
 from .keeper import Keeper
+from .observing import Observing
 from .recall import recall
 from .runs import Runs
 from .wishes import Wishes
@@ -59,6 +60,7 @@ class Engine:
         self.store = Store((device, unit.driver.points) for device, unit in units.items())
         for device, unit in units.items():
             self.store.devices[device].in_service = unit.in_service
+            self.store.devices[device].observe_only = unit.observe_only
         self.gate = Gate(self.store, self._wake)
         self.wishes = Wishes(self.store, self.gate, self._wake)
         self.keepers = {device: self._keeper(device, unit) for device, unit in units.items()}
@@ -73,12 +75,14 @@ class Engine:
         self.arbiter = Arbiter(self.acceptance, self.runs, lambda: self.scenes, self._do)
         self.hands = Hands(self.acceptance, self.keepers, self.arbiter.fire)
         self.deeds = Deeds(self.acceptance, self.arbiter.keys, self._do)
+        self.observing = Observing(self.store)
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Recall what was wanted, then keep it."""
         recall(self.journal.recall(), self.store, self.gate, self.arbiter, self.runs, self.keepers)
         self._tasks.append(self._spawn("disk watch", DiskWatch(self.acceptance).run()))
+        self.observing.begin()
         for device in self.units:
             self._tasks.append(self._spawn(f"keeper {device}", self.keepers[device].run()))
             self._tasks.append(self._spawn(f"link {device}", self.supervisors[device].run()))

@@ -69,6 +69,7 @@ class DeviceState:
     identity: Identity | None = None
     heard_at: float | None = None
     in_service: bool = True
+    observe_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

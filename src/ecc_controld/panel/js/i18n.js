@@ -12,6 +12,7 @@ const WORDS = {
   simulated: ["模拟运行", "SIMULATED"],
   simulatedOther: ["SIMULATED", ""],
   drill: ["演练", "DRILL"],
+  observeOnly: ["只观察，不控制", "OBSERVE ONLY"],
   connecting: ["正在连接", "Connecting"],
   live: ["已连接", "Connected"],
   stale: ["连接中断", "No connection"],
