@@ -47,10 +47,10 @@ class Context:
     boot: str
     version: str
     simulated: bool
-    observe_only: bool
     twins: str | None
     events: Events
     measures: Sequence[Collector] = ()
+    observe_only: bool = False
 
     @property
     def scenes(self) -> Mapping[str, Scene]:
