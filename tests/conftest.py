@@ -36,6 +36,9 @@ def nothing_blocks() -> Iterator[None]:
     for function in detector.functions.values():
         function.can_block_in("ecc_controld/settings/load.py", START)
         function.can_block_in("ecc_controld/scene/load.py", START)
+        function.can_block_in("ecc_controld/client/__main__.py", "main")  # eccctl is a process of its own
+        function.can_block_in("ecc_controld/api/problems.py", "problems")  # a traceback reads its sources, once
+        function.can_block_in("ecc_controld/api/server.py", "build")  # once, before anything is served
         function.can_block_in("ecc_controld/journal/journal.py", ("open", "recall"))  # the start waits for it
         function.can_block_in("tests/panel/stub.py", "_static")  # the stub is not the product
         function.can_block_in("ecc_controld/journal/writer.py", "join")  # a thread that has nothing left to do

@@ -180,6 +180,7 @@ async def test_a_held_wish_is_in_the_card_of_a_resumed_run(tmp_path: Path) -> No
         await rig.stop()
         await rig.start()
         card = rig.engine.runs.opened()[0].cards["x.a"]
+        await until(lambda: card.outcome is not None)  # with the first read; the run is still open for y
         assert (card.outcome, card.evidence.word, card.state) == ("ok", "read_back", "held")
 
 

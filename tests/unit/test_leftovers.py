@@ -63,7 +63,9 @@ async def test_it():
 def run(folder: Path, text: str, patience_s: float = 3.0) -> tuple[int, str]:
     """Run one file of tests under the rules; exit code and output."""
     (folder / "test_case.py").write_text(HEAD + text, encoding="utf-8")
-    (folder / "pytest.ini").write_text("[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n", encoding="utf-8")
+    (folder / "pytest.ini").write_text(
+        "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n", encoding="utf-8"
+    )
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "conftest", "-p", "no:cacheprovider", "test_case.py"],
         cwd=folder,

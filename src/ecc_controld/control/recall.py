@@ -109,13 +109,12 @@ def _resume(run: Run, runs: Runs, store: Store, now: float) -> None:
         if entry is None or wish is None or wish.number != card.number:
             card.outcome = card.outcome or Outcome.OVERRIDDEN
             continue
-        life = entry.life
-        if entry.living is not wish or life is None:
+        if entry.living is not wish or entry.life is None:
             continue
-        # The run's row may be older than what the journal knows of the wish.
-        card.state, card.outcome, card.evidence = life.state, life.outcome, life.evidence
-        if life.outcome is None:
-            card.elapsed_s = None
+        if entry.life.state is not State.HELD:
+            card.outcome, card.elapsed_s = None, None
+        elif entry.blind:  # no read will ever prove it again
+            run.enter(entry, wish, entry.life, now)
     run.deadline_s = max(run.deadline_s, now - run.began + GRACE_S)
     if run.layer is not Layer.MANUAL or run.cards:
         runs.open(run)
