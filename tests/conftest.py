@@ -28,7 +28,7 @@ START = ("load", "load_hall", "load_scenes", "check")
 
 
 @pytest.fixture(autouse=True, scope="session")
-def nothing_blocks() -> Iterator[None]:
+def nothing_blocks() -> Iterator[BlockBuster]:
     """Blocking calls made by the product in an event loop raise BlockingError, for the whole session."""
     detector = BlockBuster(["ecc_controld", "ecc_drivers"])
     for pure in ("os.path.abspath", "os.getcwd"):  # touch no disk
@@ -43,7 +43,7 @@ def nothing_blocks() -> Iterator[None]:
         function.can_block_in("tests/panel/stub.py", "_static")  # the stub is not the product
         function.can_block_in("ecc_controld/journal/writer.py", "join")  # a thread that has nothing left to do
     detector.activate()
-    yield
+    yield detector
     detector.deactivate()
 
 
@@ -101,7 +101,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def nothing_left(nothing_blocks: None) -> Iterator[None]:
+def may_block(request: pytest.FixtureRequest, nothing_blocks: BlockBuster) -> Iterator[None]:
+    """A module of tests that reads files inside a loop as a program of its own does says MAY_BLOCK = True."""
+    free = getattr(request.module, "MAY_BLOCK", False)
+    if free:
+        nothing_blocks.deactivate()
+    yield
+    if free:
+        nothing_blocks.activate()
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(nothing_blocks: BlockBuster, may_block: None) -> Iterator[None]:
     """The test ends with the descriptors, threads and children that it found."""
     before = set(Held().things)
     yield

@@ -21,6 +21,8 @@ from ecc_controld.client.doctor import Ask
 from ecc_controld.journal import Journal
 from support.daemon import ROOT
 
+MAY_BLOCK = True
+
 MINI = ROOT / "tests" / "support" / "minihall"
 CANARY = "Wt7/canary+π&4711"
 SPARE = "spare-canary-0815"

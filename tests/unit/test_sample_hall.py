@@ -19,6 +19,8 @@ from ecc_controld.settings import Hall, check, load_hall
 from ecc_controld.twins import simulated_secret
 from support.rig import PERSON, until
 
+MAY_BLOCK = True
+
 ROOT = Path(__file__).parents[2]
 CONFIG, SCENES = ROOT / "config", ROOT / "scenes"
 
