@@ -179,9 +179,9 @@ async def test_the_same_scene_joins_the_run_in_progress(tmp_path: Path) -> None:
         first = await rig.press("duty", Press(by="a", key="k1", digest="d"))
         second = await rig.press("duty", Press(by="b", key="k2", digest="d"))
         assert first is second
-        assert rig.engine.arbiter.known_key(Press(by="b", key="k2", digest="d")) == first.id
+        assert await rig.engine.arbiter.known_key(Press(by="b", key="k2", digest="d")) == first.id
         with pytest.raises(Refused) as reused:
-            rig.engine.arbiter.known_key(Press(by="b", key="k2", digest="other"))
+            await rig.engine.arbiter.known_key(Press(by="b", key="k2", digest="other"))
         assert reused.value.status == 422
 
 

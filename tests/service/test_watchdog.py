@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -199,4 +200,4 @@ async def test_status_tells_mode_and_counts_when_they_change(tmp_path: Path, man
         await rig.twins["b"].fault("refuse")
         await manager.until(lambda: "devices 1/2" in manager.statuses()[-1])
         told = manager.statuses()
-        assert all(one != another for one, another in zip(told, told[1:], strict=False)), "told without a change"
+        assert all(one != another for one, another in itertools.pairwise(told)), "told without a change"

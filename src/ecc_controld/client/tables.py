@@ -59,6 +59,8 @@ def _device(row: Row, lang: Lang) -> list[Cell]:
     note = said(row.get("reason_text"), lang) or str(row.get("reason") or "")
     if not row.get("in_service", True):
         note = pick(Text("停用", "out of service"), lang) + (f" · {note}" if note else "")
+    if row.get("observe_only"):
+        note = pick(Text("只观察", "observe only"), lang) + (f" · {note}" if note else "")
     link = row.get("link")
     return [
         str(row.get("id", "")),

@@ -60,7 +60,7 @@ class Ledger:
     def link_up(self, now: float) -> None:
         """The device is online: everything is read before anything is written."""
         book = self.book
-        book.online, book.refused = True, False
+        book.online, book.refused, book.answered = True, False, False
         book.observe_at = now
         book.observing.clear()
         doubt_s = max((entry.point.settle_s for entry in book.entries.values() if entry.dirty), default=0.0)
@@ -85,7 +85,7 @@ class Ledger:
     def link_down(self, now: float, code: str, detail: str, *, by_us: bool, refused: bool = False) -> None:
         """The device is away, or still away; `by_us`: we dropped it for want of a proper answer."""
         book = self.book
-        if book.online:
+        if book.online and book.answered:
             book.offline_since = now
         book.online, book.refused, book.reason, book.detail = False, refused, code, detail
         book.observing.clear()
@@ -183,6 +183,7 @@ class Ledger:
 
     def read(self, readings: Iterable[Reading], asked_at: float, now: float) -> None:
         """The device answered a question that was asked at `asked_at`."""
+        self.book.answered = True
         for reading in readings:
             entry = self.book.entries.get(reading.point)
             if entry is not None:
@@ -224,7 +225,8 @@ class Ledger:
             track.returning = False
             return
         facts = Facts(equal=equal, settling=not settled)
-        if track.returning and asked_at >= wish.accepted:
+        returned = track.returning and asked_at >= wish.accepted
+        if returned:
             track.returning = False
             self.fire(entry, Event.RETURN, now, facts)
         life = entry.life
@@ -233,6 +235,8 @@ class Ledger:
             # A dirty point proves nothing about a wish that did not write it; nor does an older read.
             facts = replace(facts, trusted=not entry.dirty and asked_at >= wish.accepted)
         self.fire(entry, Event.READ, now, facts)
+        if returned and entry.life is life and life.state is State.HELD:
+            self._store.tell_life(entry)  # nothing changed, but a run that was resumed waits for this proof
 
     def _clean(self, entry: Entry) -> None:
         entry.dirty = False
