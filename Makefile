@@ -25,7 +25,7 @@ PYTHONS ?= 3.11 3.12
 run: $(VENV)/.run
 	@exec $(BIN)/ecc-controld run --simulate --config config --scenes scenes --state $(STATE) --listen 127.0.0.1:$(PORT)
 
-test: $(VENV)/.dev system
+test: $(VENV)/.dev system $(BIN)/promtool
 	$(BIN)/python -m pytest $(ARGS)
 
 check: $(VENV)/.dev
@@ -36,7 +36,7 @@ check: $(VENV)/.dev
 	$(BIN)/ecc-controld check --config config --scenes scenes
 
 soak: $(VENV)/.dev
-	ECC_SOAK=1 $(BIN)/python -m pytest tests/control/test_law_machine.py tests/chaos $(ARGS)
+	ECC_SOAK=1 $(BIN)/python -m pytest tests/control/test_law_machine.py tests/chaos tests/service/test_restarts.py $(ARGS)
 
 install: $(VENV)/.dev
 	$(BIN)/python deploy/tree.py install --destdir "$(or $(DESTDIR),/)" --prefix "$(PREFIX)" --env "$(ENVDIR)" \
@@ -52,13 +52,22 @@ deb: $(VENV)/.dev
 wheelhouse: $(VENV)/.dev
 	$(BIN)/python deploy/wheelhouse.py $(foreach m,$(MACHINES),--machine $(m)) $(foreach p,$(PYTHONS),--python $(p))
 
-# Chromium and a Chinese font for the panel's tests; nothing is done where they are there already.
+# Chromium and a Chinese font for the panel's tests, systemd for the service's; nothing is done where they are there.
 system:
-	@if ! command -v chromium >/dev/null || ! fc-list 2>/dev/null | grep -qi 'wqy\|noto.*cjk'; then \
+	@if ! command -v chromium >/dev/null || ! fc-list 2>/dev/null | grep -qi 'wqy\|noto.*cjk' \
+	  || ! command -v systemd-socket-activate >/dev/null; then \
 	  sudo=; test "$$(id -u)" = 0 || sudo=sudo; \
 	  for n in 1 2 3; do \
 	    $$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq \
-	      chromium fonts-wqy-microhei fontconfig >/dev/null && break; \
+	      chromium fonts-wqy-microhei fontconfig systemd >/dev/null && break; \
+	    test $$n = 3 && exit 1; sleep $$((n * 5)); done; fi
+
+# The checker of alert rules, taken out of Debian's package: installing that would start a Prometheus on this machine.
+$(BIN)/promtool: | $(BIN)/python
+	@if command -v promtool >/dev/null; then ln -sf "$$(command -v promtool)" $@; else \
+	  for n in 1 2 3; do \
+	    (cd $(VENV) && apt-get download -qq prometheus && dpkg-deb --fsys-tarfile prometheus_*.deb \
+	      | tar -x -C bin --strip-components=3 ./usr/bin/promtool && rm prometheus_*.deb) && break; \
 	    test $$n = 3 && exit 1; sleep $$((n * 5)); done; fi
 
 $(BIN)/python:

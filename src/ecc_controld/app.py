@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
 import socket
-import stat
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,12 +30,12 @@ from .scene.load import load_scenes
 from .sdk.errors import EccError, LinkError
 from .sdk.text import Text
 from .sdk.wire import Address, ByteWire
+from .secrets import credentials
 from .service.activation import BACKLOG, BadSocket
 from .service.drain import drain, prepare
 from .service.lag import LoopWatch
 from .service.manager import Manager
 from .settings import Hall, load_hall
-from .twins import simulated_secret
 from .twins.child import TwinsError, TwinsProcess, twins_at
 from .wires import tcp, udp
 
@@ -83,7 +80,7 @@ async def run(options: Options) -> None:
     """Run the daemon until SIGTERM or SIGINT. Raises CannotStart or FilesInvalid before anything is served."""
     manager = _manager()
     registry = Registry.load()
-    secrets = simulated_secret if options.simulated else _secrets(options.config)
+    secrets = credentials(options.config, simulated=options.simulated)
     hall = load_hall(options.config, registry, secrets=secrets)
     load_scenes(options.scenes, hall)  # every error is said before a twin or a journal is opened
     listener = manager.listener or _listen(options.host, options.port)
@@ -288,28 +285,3 @@ def _open_journal(options: Options) -> Journal:
     if journal.quarantined is not None:
         log.error("journal quarantined", code="journal_damaged", moved_to=str(journal.quarantined))
     return journal
-
-
-def _secrets(config: Path) -> Callable[[str], str | None]:
-    """Credentials of the service manager, else files of mode 0600 in `secrets/` beside the configuration."""
-    places = [os.environ.get("CREDENTIALS_DIRECTORY"), str(config / "secrets")]
-
-    def secret(name: str) -> str | None:
-        for place in places:
-            path = Path(place) / name if place else None
-            try:
-                if path is None or not path.is_file():
-                    continue
-                if place == places[1] and stat.S_IMODE(path.stat().st_mode) & 0o077:
-                    print(f"{path}: 权限应为 0600 / must have mode 0600", file=sys.stderr)
-                    return None
-                return path.read_text(encoding="utf-8").strip()
-            except OSError as error:
-                print(f"{path}: 无法读取 / cannot be read: {error.strerror}", file=sys.stderr)
-                return None
-            except UnicodeDecodeError:
-                print(f"{path}: 不是 UTF-8 文本 / is not UTF-8 text", file=sys.stderr)
-                return None
-        return None
-
-    return secret
