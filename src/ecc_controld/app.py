@@ -25,6 +25,7 @@ from .api.server import build
 from .control.engine import Engine, Unit
 from .hall.store import Alarm
 from .journal import Journal, JournalOpenError
+from .ntp import synchronised
 from .registry import Registry
 from .scene.load import load_scenes
 from .sdk.errors import EccError, LinkError
@@ -32,6 +33,7 @@ from .sdk.text import Text
 from .sdk.wire import Address, ByteWire
 from .secrets import credentials
 from .service.activation import BACKLOG, BadSocket
+from .service.clock import ClockWatch
 from .service.drain import drain, prepare
 from .service.lag import LoopWatch
 from .service.manager import Manager
@@ -116,6 +118,7 @@ async def _serve(
         engine.store.raise_alarm(_lost_memory(journal.quarantined))
     watch = LoopWatch(engine.store)
     context = _context(options, hall, engine, journal, control, (watch.lag,))
+    loop = asyncio.get_running_loop()
     app = build(context)
     prepare(app)
     runner = web.AppRunner(app, access_log=None, keepalive_timeout=15.0, shutdown_timeout=2.0)
@@ -133,11 +136,18 @@ async def _serve(
         stack.push_async_callback(drain, app, site, runner)
         stack.callback(context.events.close)
         watch.start()
+        clock = ClockWatch(engine, lambda: context.zone, ntp=None if options.simulated else synchronised)
+        stack.push_async_callback(_cancel, loop.create_task(clock.run(), name="clock"))
         watching = manager.watch(engine, listener)
         stack.push_async_callback(watching.stop)
         _announce(options, hall, listener)
         await stop.wait()
         log.info("stopping")
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ecc_controld.control.wallclock import WallClock
 from support.apihall import Served, serving
 from support.linebox import HandBox, LineBox
 from support.rig import scene, until
@@ -301,11 +302,10 @@ async def test_a_very_old_press_is_only_old(hall: Served, text: str) -> None:
     assert (await hall.ask("POST", "scenes/duty/activate", {}, headers={"Pressed-At": text})).status == 410
 
 
-async def test_the_age_is_judged_when_the_press_is_handled(hall: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_age_is_judged_when_the_press_is_handled(hall: Served) -> None:
     """As after a freeze: the press was made in time but the daemon comes to it late."""
     pressed = ago(0)
-    real = time.time()
-    monkeypatch.setattr("ecc_controld.api.request.time.time", lambda: real + 6)
+    hall.rig.engine.clock = WallClock(lambda: time.time() + 6)
     answer = await hall.ask("POST", "scenes/duty/activate", {}, headers={"Pressed-At": pressed})
     assert answer.status == 410
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import time
 from typing import Any, TypeVar
 
 from aiohttp import web
@@ -15,6 +14,7 @@ from ecc_controld.control.acceptance import Press
 from ecc_controld.control.stamp import from_rfc3339
 from ecc_controld.sdk.text import Text
 
+from .context import CONTEXT
 from .problems import Problem, encode
 from .schemas import Strict
 
@@ -123,7 +123,7 @@ def refuse_stale(request: web.Request) -> None:
             "bad_time",
             Text("Pressed-At 应为带时区的 RFC 3339 时间", "Pressed-At must be RFC 3339 with a zone"),
         ) from None
-    age = time.time() - pressed
+    age = request.app[CONTEXT].engine.clock.age(pressed, slack=STALE_S)
     if age > STALE_S:
         raise Problem(
             410,

@@ -27,6 +27,7 @@ from .keeper import Keeper
 from .observing import Observing
 from .recall import recall
 from .runs import Runs
+from .wallclock import WallClock
 from .wishes import Wishes
 
 log = structlog.get_logger("engine")
@@ -57,6 +58,7 @@ class Engine:
         self.units = units
         self.scenes = scenes
         self.journal = journal
+        self.clock = WallClock()
         self.store = Store((device, unit.driver.points) for device, unit in units.items())
         for device, unit in units.items():
             self.store.devices[device].in_service = unit.in_service

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from ecc_controld.journal import KEY_LIFE_S, KeyRow
 from ecc_controld.sdk.text import Text
@@ -16,10 +16,15 @@ class Keys:
 
     def __init__(self) -> None:
         self._rows: dict[str, KeyRow] = {}
+        self._until: dict[str, float] = {}
 
-    def recall(self, rows: Iterable[KeyRow]) -> None:
+    def recall(self, rows: Sequence[KeyRow]) -> None:
         """Take those of the journal, oldest first."""
+        now = time.monotonic()
         self._rows = {row.key: row for row in rows}
+        # How long ago the last life was is only known by the wall clock; none is kept for longer than its time.
+        left = {row.key: KEY_LIFE_S - (time.time() - row.at) for row in rows}
+        self._until = {key: now + min(max(seconds, 0.0), KEY_LIFE_S) for key, seconds in left.items()}
 
     def known(self, press: Press) -> KeyRow | None:
         """The row of a key that was used before; raises Refused(422) if it was for another request."""
@@ -38,17 +43,22 @@ class Keys:
         """Remember a press; returns what the journal must keep of it (nothing without a key)."""
         if press.key is None:
             return ()
-        now = time.time()
-        while self._rows and next(iter(self._rows.values())).at <= now - KEY_LIFE_S:
-            del self._rows[next(iter(self._rows))]
-        row = self._rows[press.key] = KeyRow(press.key, run, press.digest, now)
+        now = time.monotonic()  # the wall clock may jump by years
+        while self._until and next(iter(self._until.values())) <= now:
+            self._drop(next(iter(self._until)))
+        self._until[press.key] = now + KEY_LIFE_S
+        row = self._rows[press.key] = KeyRow(press.key, run, press.digest, time.time())
         return (row,)
 
     def forget(self, press: Press) -> None:
         """The press was withdrawn: its key is free again."""
         if press.key is not None:
-            self._rows.pop(press.key, None)
+            self._drop(press.key)
 
     def rows(self) -> tuple[KeyRow, ...]:
         """All of them, oldest first."""
         return tuple(self._rows.values())
+
+    def _drop(self, key: str) -> None:
+        self._rows.pop(key, None)
+        self._until.pop(key, None)

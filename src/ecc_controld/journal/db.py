@@ -237,7 +237,7 @@ def apply(con: sqlite3.Connection, change: Change) -> None:
         columns = (run.id, run.scene, run.opened, run.closed, run.state, run.body)
         con.execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?)", (*columns, checksum(*columns)))
     if change.keys:
-        con.execute("DELETE FROM keys WHERE at <= ?", (time.time() - KEY_LIFE_S,))
+        _forget_keys(con)
         rows = [(key.key, key.run, key.digest, key.at) for key in change.keys]
         con.executemany("INSERT OR REPLACE INTO keys VALUES (?, ?, ?, ?)", rows)
     events = [(event.at, event.kind, event.body) for event in change.events]
@@ -248,10 +248,16 @@ def apply(con: sqlite3.Connection, change: Change) -> None:
     )
 
 
+def _forget_keys(con: sqlite3.Connection) -> None:
+    """Those of more than a day ago, and those of a clock that was more than a day ahead."""
+    now = time.time()
+    con.execute("DELETE FROM keys WHERE at <= ? OR at > ?", (now - KEY_LIFE_S, now + KEY_LIFE_S))
+
+
 def begin_boot(con: sqlite3.Connection) -> None:
     """Count this start and forget old keys, inside the caller's transaction."""
     con.execute("INSERT INTO counters VALUES ('boot', 1) ON CONFLICT DO UPDATE SET value = value + 1")
-    con.execute("DELETE FROM keys WHERE at <= ?", (time.time() - KEY_LIFE_S,))
+    _forget_keys(con)
 
 
 def recall(con: sqlite3.Connection) -> Recalled:

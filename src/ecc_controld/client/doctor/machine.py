@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shutil
 import ssl
@@ -14,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ecc_controld import __version__
+from ecc_controld.ntp import kernel_clock
 from ecc_controld.sdk.text import Text
 
 from .finding import Finding, fail, ok, warn
@@ -22,7 +22,6 @@ MB = 1 << 20
 LITTLE, FEW = 50 * MB, 500 * MB
 BUILT = 2026
 """A clock that shows an earlier year is wrong."""
-TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
 CERTIFICATE_WARN = timedelta(days=30)
 FONT_FOLDERS = (Path("/usr/share/fonts"), Path("/usr/local/share/fonts"))
 FONT_WORDS = ("wqy", "cjk", "sourcehansans", "noto sans sc", "uming", "ukai", "droidsansfallback")
@@ -34,15 +33,6 @@ def program() -> Finding:
     return ok(
         "program", f"ecc_controld {__version__}，Python {found}", f"ecc_controld {__version__}, Python {found}"
     )
-
-
-def kernel_clock() -> tuple[bool, float]:
-    """Whether the kernel's clock is synchronised, and its greatest error in s."""
-    data = ctypes.create_string_buffer(256)  # struct timex, all zero: only look
-    state = ctypes.CDLL(None, use_errno=True).adjtimex(data)
-    if state < 0:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-    return state != TIME_ERROR, int.from_bytes(data.raw[24:32], sys.byteorder) / 1e6
 
 
 def clock(
