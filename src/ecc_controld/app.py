@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,25 +20,26 @@ from prometheus_client.registry import Collector
 
 from . import __version__
 from .api import shapes
-from .api.context import Context, DeviceFacts
+from .api.context import Context
 from .api.events import Events
 from .api.server import build
-from .control.engine import Engine, Unit
+from .control.engine import Engine
+from .control.reconfigure import Changes
 from .hall.store import Alarm
 from .journal import Journal, JournalOpenError
+from .loading import Loaded, Loader, facts_of, units_of
 from .ntp import synchronised
 from .registry import Registry
-from .scene.load import load_scenes
 from .sdk.errors import EccError, LinkError
 from .sdk.text import Text
 from .sdk.wire import Address, ByteWire
-from .secrets import credentials
 from .service.activation import BACKLOG, BadSocket
 from .service.clock import ClockWatch
 from .service.drain import drain, prepare
 from .service.lag import LoopWatch
 from .service.manager import Manager
-from .settings import Hall, load_hall
+from .service.reload import Reloader
+from .settings import Hall
 from .twins.child import TwinsError, TwinsProcess, twins_at
 from .wires import tcp, udp
 
@@ -81,18 +83,16 @@ class Options:
 async def run(options: Options) -> None:
     """Run the daemon until SIGTERM or SIGINT. Raises CannotStart or FilesInvalid before anything is served."""
     manager = _manager()
-    registry = Registry.load()
-    secrets = credentials(options.config, simulated=options.simulated)
-    hall = load_hall(options.config, registry, secrets=secrets)
-    load_scenes(options.scenes, hall)  # every error is said before a twin or a journal is opened
+    loader = Loader(options.config, options.scenes, options.simulated, Registry.load())
+    loaded = loader.load()  # every error is said before a twin or a journal is opened
     listener = manager.listener or _listen(options.host, options.port)
     try:
-        async with _twins(options) as (addresses, control):
-            if addresses is not None:
-                hall = load_hall(options.config, registry, secrets=secrets, addresses=addresses)
+        async with _twins(options) as twins:
+            if twins is not None:
+                loaded = loader.load(twins.addresses)
             journal = _open_journal(options)
             try:
-                await _serve(options, hall, journal, listener, control, manager)
+                await _serve(options, loader, loaded, journal, listener, twins, manager)
             finally:
                 await journal.close()
     finally:
@@ -102,28 +102,24 @@ async def run(options: Options) -> None:
 
 async def _serve(
     options: Options,
-    hall: Hall,
+    loader: Loader,
+    loaded: Loaded,
     journal: Journal,
     listener: socket.socket,
-    control: str | None,
+    twins: Twins | None,
     manager: Manager,
 ) -> None:
-    scenes = load_scenes(options.scenes, hall)
-    units = {
-        name: Unit(device.driver, device.gap_s, options.observe_only or device.observe_only, device.in_service)
-        for name, device in hall.devices.items()
-    }
-    engine = Engine(units, scenes, journal, dial)
+    units = units_of(loaded.hall, observe_only=options.observe_only)
+    engine = Engine(units, loaded.scenes, journal, dial)
     if journal.quarantined is not None:
         engine.store.raise_alarm(_lost_memory(journal.quarantined))
     watch = LoopWatch(engine.store)
-    context = _context(options, hall, engine, journal, control, (watch.lag,))
-    loop = asyncio.get_running_loop()
+    control = None if twins is None else twins.control
+    context = _context(options, loaded.hall, engine, journal, control, (watch.lag,))
     app = build(context)
     prepare(app)
     runner = web.AppRunner(app, access_log=None, keepalive_timeout=15.0, shutdown_timeout=2.0)
     async with contextlib.AsyncExitStack() as stack:  # taken down in the opposite order
-        stop = stack.enter_context(_signals())
         stack.push_async_callback(watch.stop)
         stack.push_async_callback(engine.stop)
         stack.callback(context.events.close)
@@ -137,12 +133,56 @@ async def _serve(
         stack.callback(context.events.close)
         watch.start()
         clock = ClockWatch(engine, lambda: context.zone, ntp=None if options.simulated else synchronised)
-        stack.push_async_callback(_cancel, loop.create_task(clock.run(), name="clock"))
+        _spawn(stack, "clock", clock.run())
         watching = manager.watch(engine, listener)
         stack.push_async_callback(watching.stop)
-        _announce(options, hall, listener)
-        await stop.wait()
+
+        async def again() -> Changes:
+            return await _again(options, loader, context, control)
+
+        reloader = Reloader(engine, manager.notifier, watching.status, again)
+        _spawn(stack, "reload", reloader.run())
+        stop = stack.enter_context(_signals(reloader.request))
+        _announce(options, loaded.hall, listener)
+        await _until_the_end(stop, twins, engine)
+
+
+async def _again(options: Options, loader: Loader, context: Context, control: str | None) -> Changes:
+    """One reload: everything is checked, then all is swapped in one turn of the loop."""
+    loaded = await loader.again(control)
+    hall = loaded.hall
+
+    def tell() -> None:
+        context.name, context.zone, context.facts = hall.name, ZoneInfo(hall.timezone), facts_of(hall)
+        context.events.restart()
+
+    units = units_of(hall, observe_only=options.observe_only)
+    return await context.engine.reconfigure(units, loaded.scenes, tell)
+
+
+async def _until_the_end(stop: asyncio.Event, twins: Twins | None, engine: Engine) -> None:
+    """Until somebody ends us. Twins that end by themselves end us too: what they simulated is gone with them."""
+    stopped = asyncio.ensure_future(stop.wait())
+    waiting: set[asyncio.Future[Any]] = {stopped}
+    if twins is not None and twins.ended is not None:
+        waiting.add(asyncio.ensure_future(twins.ended()))
+    done, left = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+    if stopped in done:
         log.info("stopping")
+        return
+    how = str(next(iter(done)).result())
+    log.error("twins ended", code="twins_ended", detail=how)
+    engine.acceptance.note_event("twins_ended", detail=how)
+    raise CannotStart(EXIT_TWINS, Text(f"模拟设备意外结束：{how}", f"the twins ended by themselves: {how}"))
+
+
+def _spawn(stack: contextlib.AsyncExitStack, name: str, work: Coroutine[Any, Any, None]) -> None:
+    """A task that ends with the stack."""
+    task = asyncio.get_running_loop().create_task(work, name=name)
+    stack.push_async_callback(_cancel, task)
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:
@@ -151,16 +191,25 @@ async def _cancel(task: asyncio.Task[None]) -> None:
 
 
 @contextlib.contextmanager
-def _signals() -> Iterator[asyncio.Event]:
-    """Set by SIGTERM and SIGINT."""
+def _signals(reload: Callable[[], None]) -> Iterator[asyncio.Event]:
+    """Set by SIGTERM and SIGINT. SIGHUP reloads; but where we began on a terminal that is closed, it is the end."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    on_terminal = os.isatty(0)
+
+    def hangup() -> None:
+        if on_terminal and not os.isatty(0):
+            stop.set()
+        else:
+            reload()
+
+    handlers = {signal.SIGTERM: stop.set, signal.SIGINT: stop.set, signal.SIGHUP: hangup}
+    for number, handler in handlers.items():
+        loop.add_signal_handler(number, handler)
     try:
         yield stop
     finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in handlers:
             loop.remove_signal_handler(number)
 
 
@@ -200,7 +249,7 @@ def _context(
         engine=engine,
         name=hall.name,
         zone=ZoneInfo(hall.timezone),
-        facts={name: _facts(device) for name, device in hall.devices.items()},
+        facts=facts_of(hall),
         boot=journal.boot,
         version=__version__,
         simulated=options.simulated,
@@ -210,11 +259,6 @@ def _context(
         measures=measures,
     )
     return context
-
-
-def _facts(device: Any) -> DeviceFacts:
-    config = device.config
-    return DeviceFacts(device.driver.name, config.name, device.group, device.zone, str(config.address))
 
 
 def _announce(options: Options, hall: Hall, listener: socket.socket) -> None:
@@ -244,23 +288,36 @@ async def dial(address: Address) -> ByteWire:
     raise LinkError("dial_failed", f"no wire for {address.scheme}")
 
 
+@dataclass(frozen=True)
+class Twins:
+    """Where the twins are. `ended`: waits until our child has ended; None for twins that are not ours."""
+
+    addresses: Mapping[str, Address]
+    control: str
+    ended: Callable[[], Coroutine[Any, Any, str]] | None = None
+
+
 @contextlib.asynccontextmanager
-async def _twins(options: Options) -> AsyncIterator[tuple[Mapping[str, Address] | None, str | None]]:
-    """The addresses of the twins, where the hall is simulated; a child of ours ends with us."""
+async def _twins(options: Options) -> AsyncIterator[Twins | None]:
+    """The twins, where the hall is simulated; a child of ours ends with us."""
     if not options.simulated:
-        yield None, None
+        yield None
         return
     try:
         if options.twins is not None:
-            yield await twins_at(_control_url(options.twins)), _control_url(options.twins)
-            return
-        child = await TwinsProcess.start(options.config)
+            control = _control_url(options.twins)
+            there = Twins(await twins_at(control), control)
+        else:
+            child = await TwinsProcess.start(options.config)
     except TwinsError as error:
         raise CannotStart(
             EXIT_TWINS, Text(f"模拟设备无法启动：{error}", f"the twins do not run: {error}")
         ) from error
+    if options.twins is not None:
+        yield there
+        return
     try:
-        yield child.addresses, child.control_url
+        yield Twins(child.addresses, child.control_url, child.ended)
     finally:
         await child.stop()
 

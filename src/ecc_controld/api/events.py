@@ -92,6 +92,13 @@ class Events:
             self._hall = False
             self._add("hall", self._shape("hall", None))
 
+    def restart(self) -> None:
+        """Devices or points came or went: every client gets a new snapshot."""
+        self._points, self._devices, self._runs = {}, {}, {}
+        self.ring.clear()
+        self.number += 1
+        self._tell()
+
     def close(self) -> None:
         """Let every stream end."""
         self._closed = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -92,6 +92,20 @@ class Acceptance:
         """Something that nobody waited for could not be written: tell people, and make all of it durable again."""
         self._alarm(error)
         self._owe()
+
+    async def forget(self, points: Sequence[str], dropped: Sequence[tuple[str, Layer]]) -> None:
+        """Points that are gone, and wishes that were dropped with them, leave the journal too."""
+        puts = [Put("life", name, None) for name in points]
+        puts += [Put("manual", name, None) for name, layer in dropped if layer is Layer.MANUAL]
+        try:
+            await self.journal.commit(Change(puts=tuple(puts)))
+            if any(layer is not Layer.MANUAL for _, layer in dropped):
+                if self.store.pending:
+                    self._owe()  # what may yet be withdrawn must not be called standing
+                else:
+                    await self.journal.commit(self._all_that_stands())
+        except JournalError as error:
+            self.disk_failed(error)
 
     def note_event(self, kind: str, **body: Any) -> None:
         """One line of the history."""

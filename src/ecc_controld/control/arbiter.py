@@ -147,6 +147,9 @@ class Arbiter:
 
         Raises Refused: 409 held, 422 key reused, 503 the disk failed (and the scene is below priority 80).
         """
+        scene = self._scenes().get(scene.name, scene)  # as it is now, if a reload came between
+        if any(want.point not in self._store.entries for want in scene.wants):
+            raise Refused("removed", Text("该场景已从配置中移除", f"scene {scene.name} is not there any more"))
         self.permit(scene, press)
         joined = self._joinable(scene, params)
         if joined is not None:
@@ -202,9 +205,16 @@ class Arbiter:
 
     def _joinable(self, scene: Scene, params: dict[str, Any]) -> Run | None:
         for run in self._runs.opened():
-            if run.scene == scene.name and run.params == params and run.digest == scene.digest:
+            same = run.scene == scene.name and run.params == params and run.digest == scene.digest
+            # A reload may have given the same text other devices.
+            if same and run.cards.keys() == {want.point for want in scene.wants}:
                 return run
         return None
+
+    def scenes_changed(self) -> None:
+        """Other scenes are loaded now; runs that are open keep the text that they began with."""
+        self._compiled.clear()
+        self._tell_hall()
 
     async def _join(self, run: Run, scene: Scene, press: Press, params: dict[str, Any]) -> Run:
         """The run in progress; a press that joins one which is then withdrawn counts as the first."""

@@ -16,6 +16,7 @@ from ecc_controld.link.supervisor import DIALS_AT_ONCE, Dial, Supervisor
 from ecc_controld.scene.model import Scene
 from ecc_controld.sdk.driver import Driver
 
+from . import reconfigure
 from .acceptance import Acceptance
 from .arbiter import Arbiter
 from .book import Book
@@ -66,12 +67,10 @@ class Engine:
         self.gate = Gate(self.store, self._wake)
         self.wishes = Wishes(self.store, self.gate, self._wake)
         self.keepers = {device: self._keeper(device, unit) for device, unit in units.items()}
-        limit = asyncio.Semaphore(DIALS_AT_ONCE)
-        dice = dice or random.Random()
-        self.supervisors = {
-            device: Supervisor(unit.driver, dial, self.keepers[device], limit, random.Random(dice.random()))
-            for device, unit in units.items()
-        }
+        self._dial = dial
+        self._limit = asyncio.Semaphore(DIALS_AT_ONCE)
+        self._dice = dice or random.Random()
+        self.supervisors = {device: self._supervisor(device, unit) for device, unit in units.items()}
         self.runs = Runs(self.store)
         self.acceptance = Acceptance(self.store, self.wishes, journal)
         self.arbiter = Arbiter(self.acceptance, self.runs, lambda: self.scenes, self._do)
@@ -80,6 +79,7 @@ class Engine:
         self.observing = Observing(self.store)
         self._disk_watch: asyncio.Task[None] | None = None
         self._tasks: dict[str, list[asyncio.Task[None]]] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         """Recall what was wanted, then keep it."""
@@ -87,7 +87,7 @@ class Engine:
         self._disk_watch = self._spawn("disk watch", DiskWatch(self.acceptance).run())
         self.observing.begin()
         for device in self.units:
-            self._begin(device)
+            self.begin(device)
 
     async def stop(self) -> None:
         """End all tasks and wires; wishes stay as they are, in the journal."""
@@ -114,17 +114,58 @@ class Engine:
             return "out_of_service"
         return "observe_only" if self.units[device].observe_only else None
 
-    # -- inside ------------------------------------------------------------------------------------------
+    # -- other files (control/reconfigure.py) ------------------------------------------------------------
 
-    def _all_tasks(self) -> list[asyncio.Task[None]]:
-        alone = [] if self._disk_watch is None else [self._disk_watch]
-        return alone + [task for both in self._tasks.values() for task in both]
+    async def reconfigure(
+        self, units: Mapping[str, Unit], scenes: Mapping[str, Scene], then: Callable[[], None] | None = None
+    ) -> reconfigure.Changes:
+        """Other devices and scenes from now on. `then` is called in the same turn; returns when the journal knows."""
+        changes = reconfigure.apply(self, units, scenes)
+        if then is not None:
+            then()
+        await self.acceptance.forget(changes.gone, changes.dropped)
+        return changes
 
-    def _begin(self, device: str) -> None:
+    def now(self) -> float:
+        """Monotonic seconds."""
+        return asyncio.get_running_loop().time()
+
+    def halt(self, device: str, reason: str) -> None:
+        """End tasks and wire of a device at once; what was under way is in doubt."""
+        self.supervisors[device].halt(reason)
+        self.keepers[device].session_lost(reason, "", by_us=False)
+        for task in self._tasks.pop(device):
+            task.cancel()
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
+
+    def drop_unit(self, device: str) -> None:
+        """Forget a device that was halted."""
+        del self.keepers[device], self.supervisors[device]
+
+    def make(self, device: str) -> None:
+        """A keeper and a supervisor for a device of the store, new or anew."""
+        unit = self.units[device]
+        self.keepers[device] = self._keeper(device, unit)
+        self.supervisors[device] = self._supervisor(device, unit)
+        self.hands.adopt(self.keepers[device])
+
+    def begin(self, device: str) -> None:
+        """Start to keep a device."""
         self._tasks[device] = [
             self._spawn(f"keeper {device}", self.keepers[device].run()),
             self._spawn(f"link {device}", self.supervisors[device].run()),
         ]
+
+    # -- inside ------------------------------------------------------------------------------------------
+
+    def _all_tasks(self) -> list[asyncio.Task[None]]:
+        alone = list(self._leaving) if self._disk_watch is None else [self._disk_watch, *self._leaving]
+        return alone + [task for both in self._tasks.values() for task in both]
+
+    def _supervisor(self, device: str, unit: Unit) -> Supervisor:
+        dice = random.Random(self._dice.random())
+        return Supervisor(unit.driver, self._dial, self.keepers[device], self._limit, dice)
 
     def _keeper(self, device: str, unit: Unit) -> Keeper:
         driver = unit.driver
@@ -140,9 +181,14 @@ class Engine:
         return Keeper(book, driver, self.store, self.gate, self.wishes.begin)
 
     def _wake(self, device: str) -> None:
-        self.keepers[device].wake()
+        keeper = self.keepers.get(device)
+        if keeper is not None:
+            keeper.wake()
 
     def _do(self, device: str, action: str, tell: Callable[[str, str, str], None]) -> None:
+        if device not in self.keepers:
+            tell(action, "failed", reconfigure.GONE)
+            return
         asleep = self.asleep(device)
         if asleep is not None:
             tell(action, "failed", asleep)

@@ -7,7 +7,7 @@ overridden, the waiting wish gets its event at once, and its keeper is woken.
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from ecc_controld.hall.store import Entry, Store
 from ecc_controld.hall.wish import Life, Outcome, Prereq, State, Wish
@@ -32,6 +32,14 @@ class Gate:
         """Remember which points this wish waits for (old entries are harmless: they are checked anew)."""
         for prereq in wish.prereqs:
             self._dependents[prereq.point].add(wish.point)
+
+    def forget(self, names: Iterable[str]) -> None:
+        """These points are no longer there."""
+        gone = set(names)
+        for name in gone:
+            self._dependents.pop(name, None)
+        for dependents in self._dependents.values():
+            dependents -= gone
 
     def waiting(self, wish: Wish) -> bool:
         """Whether a prerequisite of `wish` is not true yet."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from ecc_controld.hall.store import Entry
 from ecc_controld.hall.wish import Layer, Life, Prereq, State, Wish
 from ecc_controld.journal import Change, Counter, Put
 from ecc_controld.sdk.point import BadValue, Value
+from ecc_controld.sdk.text import Text
 
 from .acceptance import Acceptance, Press, Refused, manual_blob
 from .keeper import Keeper
@@ -39,11 +40,24 @@ class Hands:
         self._resting: dict[str, asyncio.Task[None]] = {}
         self._store.on_life.append(self._life_changed)
         for keeper in keepers.values():
-            keeper.on_rest = self._rest
+            self.adopt(keeper)
+
+    def adopt(self, keeper: Keeper) -> None:
+        """Listen to the movements of a device."""
+        keeper.on_rest = self._rest
+
+    def forget(self, names: Iterable[str]) -> None:
+        """These points are no longer there: nobody waits for them to rest."""
+        for name in names:
+            resting = self._resting.pop(name, None)
+            if resting is not None:
+                resting.cancel()
 
     async def set(self, entry: Entry, value: Value, press: Press) -> Wish:
-        """Want a value by hand; returns when it is durable. Raises Refused (409 fire, 503 disk)."""
+        """Want a value by hand; returns when it is durable. Raises Refused (409 fire or removed, 503 disk)."""
         self._refuse_in_fire()
+        if self._store.entries.get(entry.name) is not entry:
+            raise Refused("removed", Text("该点位已从配置中移除", f"{entry.name} is not configured any more"))
         number = self._store.next_number()
         self._store.pending.add(number)
         wish = Wish(

@@ -299,6 +299,9 @@ class Keeper:
         except LinkError as error:
             tell(action, "failed", error.code)
             raise
+        except asyncio.CancelledError:
+            tell(action, "unknown", "stopped")
+            raise
         if isinstance(verdict, Refusal):
             tell(action, "failed", verdict.reason)
         else:

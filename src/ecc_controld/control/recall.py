@@ -60,14 +60,15 @@ def _recall_wishes(found: Recalled, store: Store, gate: Gate, now: float, wall: 
             wish = load_want(blob["head"], want, now=now, wall=wall)
             store.number = max(store.number, wish.number)
             entry = store.entries.get(wish.point)
-            if entry is None or not _still_possible(entry, wish):
+            if entry is None or not still_possible(entry, wish):
                 log.warning("wish dropped", code="wish_dropped", point=wish.point, value=wish.value)
                 continue
             entry.layers[wish.layer] = wish
             gate.learn(wish)
 
 
-def _still_possible(entry: Entry, wish: Wish) -> bool:
+def still_possible(entry: Entry, wish: Wish) -> bool:
+    """Whether the point, as it is now, can be what the wish says."""
     try:
         return entry.point.writable and entry.point.kind.same(entry.point.kind.parse(wish.value), wish.value)
     except BadValue:

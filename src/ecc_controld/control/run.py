@@ -151,7 +151,10 @@ class Run:
         self.state, self.verdict, self.superseded_by = "open", None, None
         self.closed = self.elapsed_s = None
         for card in self.cards.values():
-            entry = entries[card.point]
+            entry = entries.get(card.point)
+            if entry is None:
+                card.outcome, card.reason, card.detail = Outcome.OVERRIDDEN, "removed", ""
+                continue
             wish = entry.layers.get(card.layer)
             if wish is None or wish.run != self.id or entry.living is not wish or entry.life is None:
                 card.outcome, card.reason, card.detail = Outcome.OVERRIDDEN, "overridden", ""

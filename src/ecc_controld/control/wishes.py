@@ -99,7 +99,9 @@ class Wishes:
         heirs = [one for one in self._undecided if one.number > swap.number]
         for place, before in swap.before.items():
             name, layer = place
-            entry = self._store.entries[name]
+            entry = self._store.entries.get(name)
+            if entry is None:
+                continue  # no longer configured
             heir = next((later for later in heirs if self._covers(later, place)), None)
             if heir is not None:
                 heir.before[place] = before  # if that one fails too, this is what stands again
@@ -185,7 +187,8 @@ class Wishes:
             self._gate.learn(wish)
 
     def _settle(self, swap: Swap, event: Event, cause: Facts) -> None:
-        entries = [self._store.entries[name] for name in dict.fromkeys(name for name, _ in swap.before)]
+        names = dict.fromkeys(name for name, _ in swap.before)
+        entries = [self._store.entries[name] for name in names if name in self._store.entries]
         begun = [entry for entry in entries if self.begin(entry, event, cause, swap.number)]
         for device in dict.fromkeys(entry.device for entry in begun):
             self._wake(device)
@@ -194,7 +197,9 @@ class Wishes:
         devices: dict[str, None] = {}
         undecided = {name for later in self._undecided for name, _ in later.before}
         for name in dict.fromkeys(name for name, _ in swap.before):
-            entry = self._store.entries[name]
+            entry = self._store.entries.get(name)
+            if entry is None:
+                continue
             wish, life = entry.living, entry.life
             if name not in undecided and wish is not None and life is not None and life.state is State.NEW:
                 self._let_go(entry, wish, event, facts)

@@ -37,6 +37,7 @@ REASONS: dict[str, Text] = {
     "driver_error": Text(
         "驱动程序出错，请把诊断包发给工程师", "a fault in the driver; send the diagnostics to the engineer"
     ),
+    "reconfigured": Text("配置已更改，正在重新连接", "its configuration was changed; connecting anew"),
     "stopped": Text("程序正在退出", "the daemon is stopping"),
     # Wishes.
     "device_busy": Text("设备忙，暂不接受", "the device is busy"),
@@ -51,6 +52,7 @@ REASONS: dict[str, Text] = {
     "return_ignored": Text("设备恢复后与期望不同", "the device came back different"),
     "superseded": Text("已被另一次切换取代", "another switch took its place"),
     "overridden": Text("已被手动设定取代", "overridden by hand"),
+    "removed": Text("已从配置中移除", "removed from the configuration"),
     "out_of_service": Text("设备已停用", "the device is out of service"),
     "observe_only": Text(
         "只观察，不发送任何控制命令；确认无误后去掉 observe_only",

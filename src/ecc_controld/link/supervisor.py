@@ -59,6 +59,11 @@ class Supervisor:
         """Do not wait for the next attempt (a person asked for it)."""
         self._again.set()
 
+    def halt(self, code: str) -> None:
+        """Drop the wire at once, for good: the task is about to be cancelled."""
+        if self._session is not None:
+            self._session.abort(code)
+
     async def run(self) -> None:
         """Connect for ever; ends only by cancellation, and then leaves no open wire."""
         try:

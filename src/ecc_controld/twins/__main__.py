@@ -33,7 +33,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         print(f"ecc-twins: {error}", file=sys.stderr)
         return USAGE
-    return asyncio.run(run(blueprints, args))
+    return asyncio.run(run(blueprints, args, lambda: _again(args.config)))
+
+
+def _again(config_dir: Path) -> list[Blueprint]:
+    """The devices for a reload; raises ValueError with every problem."""
+    try:
+        return blueprints_of(config_dir)
+    except FilesInvalid as invalid:
+        raise ValueError("\n".join(map(str, invalid.problems))) from invalid
+    except ConfigError as error:
+        raise ValueError(str(error)) from error
 
 
 def blueprints_of(config_dir: Path) -> list[Blueprint]:

@@ -6,6 +6,7 @@ import asyncio
 import sys
 from collections import deque
 from collections.abc import Sequence
+from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -26,9 +27,20 @@ class TwinsError(EccError):
 
 async def twins_at(control_url: str) -> dict[str, Address]:
     """The addresses of running twins by device id; raises TwinsError."""
-    url = control_url.rstrip("/") + "/twins"
+    return await _ask("GET", control_url.rstrip("/") + "/twins")
+
+
+async def reload_twins(control_url: str) -> dict[str, Address]:
+    """Let running twins read their configuration anew; their addresses by device id. Raises TwinsError."""
+    return await _ask("POST", control_url.rstrip("/") + "/reload")
+
+
+async def _ask(method: str, url: str) -> dict[str, Address]:
     try:
-        async with aiohttp.ClientSession(timeout=ASK) as http, http.get(url, raise_for_status=True) as answer:
+        async with aiohttp.ClientSession(timeout=ASK) as http, http.request(method, url) as answer:
+            if answer.status == HTTPStatus.UNPROCESSABLE_ENTITY:
+                raise TwinsError(str((await answer.json(content_type=None))["detail"]))
+            answer.raise_for_status()
             twins = (await answer.json())["twins"]
             return {twin["device"]: parse_address(twin["address"]) for twin in twins}
     except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError) as error:

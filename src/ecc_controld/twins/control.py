@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import math
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -13,9 +13,10 @@ from aiohttp import web
 
 from ecc_controld.sdk import FAULTS, BadValue, LogEntry, Value
 
-from .server import Served, TwinHall
+from .server import Blueprint, Served, TwinHall
 
 HALL = web.AppKey("hall", TwinHall)
+AGAIN: web.AppKey[Callable[[], Sequence[Blueprint]]] = web.AppKey("again")
 MAX_MS = 3_600_000
 TIMED = ("slow", "late")
 """The faults that take `ms`."""
@@ -55,11 +56,14 @@ class Problem(Exception):
         )
 
 
-def control_app(hall: TwinHall) -> web.Application:
-    """The application that `ecc-twins` serves."""
+def control_app(hall: TwinHall, again: Callable[[], Sequence[Blueprint]] | None = None) -> web.Application:
+    """The application that `ecc-twins` serves. `again` reads the devices anew; raises ValueError for bad files."""
     app = web.Application(middlewares=[_problems], client_max_size=65_536)
     app[HALL] = hall
     app.router.add_get("/twins", _twins)
+    if again is not None:
+        app[AGAIN] = again
+        app.router.add_post("/reload", _reload)
     app.router.add_get("/twins/{device}/log", _log)
     app.router.add_post("/twins/{device}/poke", _poke)
     app.router.add_post("/twins/{device}/fault", _fault)
@@ -79,6 +83,16 @@ def entry_json(entry: LogEntry) -> dict[str, Any]:
 
 async def _twins(request: web.Request) -> web.Response:
     return _json({"twins": [served.row() for served in request.app[HALL].twins.values()]})
+
+
+async def _reload(request: web.Request) -> web.Response:
+    """Read the configuration anew; bad files change nothing."""
+    try:
+        blueprints = request.app[AGAIN]()
+    except ValueError as error:
+        raise Problem(422, "invalid", str(error)) from None
+    await request.app[HALL].reload(blueprints)
+    return await _twins(request)
 
 
 async def _log(request: web.Request) -> web.Response:

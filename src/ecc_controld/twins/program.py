@@ -17,13 +17,19 @@ from .control import control_app
 from .server import Blueprint, TwinHall
 
 
-async def run(blueprints: Sequence[Blueprint], args: argparse.Namespace) -> int:
-    """Serve until told to end; prints one line when everything answers."""
+async def run(
+    blueprints: Sequence[Blueprint],
+    args: argparse.Namespace,
+    again: Callable[[], Sequence[Blueprint]] | None = None,
+) -> int:
+    """Serve until told to end; prints one line when everything answers. `again` reads the devices for a reload."""
     stop = asyncio.Event()
     with _signals(stop.set), _parent(args.parent_pid, stop.set), _stdin(args.until_stdin_closes, stop.set):
         async with AsyncExitStack() as stack:
             hall = await stack.enter_async_context(TwinHall(blueprints))
-            runner = web.AppRunner(control_app(hall), access_log=None, keepalive_timeout=15, shutdown_timeout=1)
+            runner = web.AppRunner(
+                control_app(hall, again), access_log=None, keepalive_timeout=15, shutdown_timeout=1
+            )
             stack.push_async_callback(runner.cleanup)
             await runner.setup()
             await web.TCPSite(runner, *args.control).start()

@@ -65,8 +65,29 @@ class TwinHall:
     ) -> None:
         await self._close()
 
+    async def reload(self, blueprints: Iterable[Blueprint]) -> None:
+        """Other devices: twins come and go, and one whose device is described differently starts anew.
+
+        The others keep their sockets, their sessions and their state.
+        """
+        wanted = {blueprint.config.id: blueprint for blueprint in blueprints}
+        known = {blueprint.config.id: blueprint for blueprint in self._blueprints}
+        self._blueprints = tuple(wanted.values())
+        for device in list(self.twins):
+            if device not in wanted or not _alike(wanted[device], known[device]):
+                await self.twins.pop(device).twin.close()
+        for device, blueprint in wanted.items():
+            if device not in self.twins:
+                self.twins[device] = await _serve(blueprint)
+        self.twins = {device: self.twins[device] for device in wanted}
+
     async def _close(self) -> None:
         await asyncio.gather(*(served.twin.close() for served in self.twins.values()))
+
+
+def _alike(one: Blueprint, other: Blueprint) -> bool:
+    """What it is made of is the same; points come from the driver and follow from the rest."""
+    return (one.config, one.driver, one.twin) == (other.config, other.driver, other.twin)
 
 
 async def _serve(blueprint: Blueprint) -> Served:
