@@ -32,6 +32,6 @@ class Observing:
                 self._life_changed(entry, entry.living, entry.life)
 
     def _life_changed(self, entry: Entry, wish: Wish, life: Life) -> None:
-        if not self._store.devices[entry.device].observe_only or entry.life is not life or life.state in AT_REST:
+        if entry.life is not life or life.state in AT_REST or not self._store.devices[entry.device].observe_only:
             return
         self._store.set_life(entry, wish, advance(life, Event.OUT_OF_SERVICE, Facts(reason=OBSERVE_ONLY)))
