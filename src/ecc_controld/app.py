@@ -28,6 +28,7 @@ from .control.reconfigure import Changes
 from .hall.store import Alarm
 from .journal import Journal, JournalOpenError
 from .loading import Loaded, Loader, facts_of, units_of
+from .log import current as current_log
 from .ntp import synchronised
 from .registry import Registry
 from .sdk.errors import EccError, LinkError
@@ -192,7 +193,10 @@ async def _cancel(task: asyncio.Task[None]) -> None:
 
 @contextlib.contextmanager
 def _signals(reload: Callable[[], None]) -> Iterator[asyncio.Event]:
-    """Set by SIGTERM and SIGINT. SIGHUP reloads; but where we began on a terminal that is closed, it is the end."""
+    """Set by SIGTERM and SIGINT. SIGHUP reloads; but where we began on a terminal that is closed, it is the end.
+
+    SIGUSR1 makes the log one level louder, SIGUSR2 as loud as it began.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     on_terminal = os.isatty(0)
@@ -203,7 +207,13 @@ def _signals(reload: Callable[[], None]) -> Iterator[asyncio.Event]:
         else:
             reload()
 
-    handlers = {signal.SIGTERM: stop.set, signal.SIGINT: stop.set, signal.SIGHUP: hangup}
+    handlers: dict[signal.Signals, Callable[[], None]] = {
+        signal.SIGTERM: stop.set,
+        signal.SIGINT: stop.set,
+        signal.SIGHUP: hangup,
+    }
+    if (running := current_log()) is not None:
+        handlers |= {signal.SIGUSR1: running.louder, signal.SIGUSR2: running.as_begun}
     for number, handler in handlers.items():
         loop.add_signal_handler(number, handler)
     try:

@@ -3,7 +3,7 @@
 `setup()` once at start; anywhere else `structlog.get_logger("keeper")` and then
 `log.warning("device lost", code="link_lost", device="wall")`. Messages are short constant English sentences;
 `code` is the stable name that people search for, made of the message where none is given. Lines are JSON for
-machines, short and coloured on a terminal.
+machines, short and coloured on a terminal; under systemd they go to journald with a field for every value.
 """
 
 from __future__ import annotations
@@ -15,21 +15,25 @@ import logging
 import math
 import os
 import re
-import select
-import threading
 from collections import deque
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping
 from datetime import UTC, datetime
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote, quote_plus
 
 import structlog
 
+from .logwriter import JOURNAL, FdSink, JournalSink, LineWriter, Sink, is_journal
+
 Event = MutableMapping[str, Any]
+Form = Literal["terminal", "json", "journal"]
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 COLOURS = {"debug": "2", "info": "36", "warning": "33", "error": "31", "critical": "1;31"}
+PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
+RENAMED = {"run": "RUN_ID"}
+"""Fields whose name in the journal is another one."""
 HIDDEN = "***"
 SECRET_WORD = re.compile(
     r"(secret|password|passphrase|token|pin|cookie|credential)s?|passwd|pwd|psk|authorization|community|apikey"
@@ -38,8 +42,6 @@ SECRET_PAIRS = frozenset({("api", "key"), ("private", "key"), ("auth", "key"), (
 MAX_TEXT = 8192  # characters of one value
 MAX_ITEMS = 100
 MAX_DEPTH = 6
-MAX_BYTES = 8 << 20  # of all lines that wait
-BATCH = 64  # lines a write
 # Line breaks, terminal escapes and bidirectional overrides that a device may have sent us.
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
@@ -132,93 +134,13 @@ def _short(text: str) -> str:
     return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}... ({len(text)} characters)"
 
 
-class LineWriter:
-    """A bounded queue and a thread that writes it to a descriptor; what does not fit is dropped and counted."""
-
-    def __init__(self, fd: int, *, capacity: int, dropped_line: Callable[[int], str]) -> None:
-        self._fd = fd
-        self._capacity = capacity
-        self._dropped_line = dropped_line
-        self._lines: deque[bytes] = deque()
-        self._bytes = 0
-        self._wake = threading.Condition()
-        self._closing = False
-        self._untold = 0
-        self.dropped = 0
-        self._thread = threading.Thread(target=self._main, name="log", daemon=True)
-        self._thread.start()
-
-    def put(self, line: str) -> None:
-        """Queue a line; never waits for the reader."""
-        data = line.encode("utf-8", "backslashreplace") + b"\n"
-        with self._wake:
-            full = len(self._lines) >= self._capacity or self._bytes + len(data) > MAX_BYTES
-            if self._closing or full:
-                self._count(1)
-                return
-            self._lines.append(data)
-            self._bytes += len(data)
-            self._wake.notify()
-
-    def close(self, timeout: float) -> None:
-        """Write what is queued, for at most `timeout` seconds; a reader that has stopped cannot hold us."""
-        with self._wake:
-            self._closing = True
-            self._wake.notify()
-        self._thread.join(timeout)
-
-    def _count(self, lines: int) -> None:
-        self.dropped += lines
-        self._untold += lines
-
-    def _main(self) -> None:
-        while batch := self._take():
-            try:
-                self._write(b"".join(batch))
-            except OSError:  # the reader is gone; another one may come (a restarted collector)
-                with self._wake:
-                    self._count(len(batch))
-            self._tell()
-        self._tell()
-
-    def _take(self) -> list[bytes]:
-        with self._wake:
-            while not self._lines and not self._closing:
-                self._wake.wait()
-            batch = [self._lines.popleft() for _ in range(min(BATCH, len(self._lines)))]
-            self._bytes -= sum(map(len, batch))
-            return batch
-
-    def _tell(self) -> None:
-        """Say in the log itself how much of it is missing."""
-        with self._wake:
-            count, self._untold = self._untold, 0
-        if not count:
-            return
-        try:
-            self._write(self._dropped_line(count).encode() + b"\n")
-        except OSError:
-            with self._wake:
-                self._untold += count
-
-    def _write(self, data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            try:
-                view = view[os.write(self._fd, view) :]
-            except BlockingIOError:  # somebody made the terminal non-blocking
-                poll = select.poll()
-                poll.register(self._fd, select.POLLOUT)
-                poll.poll()
-
-
 class _Named:
     """What structlog wraps: only a name, the lines go to the set-up of the moment."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def msg(self, line: str) -> None:
+    def msg(self, line: bytes) -> None:
         if (log := _current) is not None:
             log.writer.put(line)
 
@@ -249,11 +171,11 @@ class _Library(logging.Handler):
 class Log:
     """The running set-up: level, counters, end."""
 
-    def __init__(self, fd: int, level: str, *, terminal: bool, colours: bool, capacity: int) -> None:
-        self.terminal = terminal
+    def __init__(self, sink: Sink, form: Form, level: str, *, colours: bool, capacity: int) -> None:
+        self.form = form
         self.colours = colours
-        self._level = _known(level)
-        self.writer = LineWriter(fd, capacity=capacity, dropped_line=self._dropped_line)
+        self._level = self._began_with = _known(level)
+        self.writer = LineWriter(sink, capacity=capacity, dropped_line=self._dropped_line)
         self._library = _Library(logging.WARNING)
 
     @property
@@ -264,6 +186,19 @@ class Log:
     def set_level(self, level: str) -> None:
         """Change the level at run time. Raises ValueError for an unknown one."""
         self._level = _known(level)
+
+    def louder(self) -> None:
+        """One level more, down to debug."""
+        names = list(LEVELS)
+        self._tell_level(names[max(0, names.index(self._level) - 1)])
+
+    def as_begun(self) -> None:
+        """The level of the start again."""
+        self._tell_level(self._began_with)
+
+    def _tell_level(self, level: str) -> None:
+        self._level = level
+        self.writer.put(_line(self, "log", "warning", {"event": "log level changed", "now": level}))
 
     @property
     def dropped(self) -> int:
@@ -288,7 +223,7 @@ class Log:
         atexit.register(self.close)  # whoever ends the process, the last lines are the ones that matter
         logging.getLogger().addHandler(self._library)
 
-    def _dropped_line(self, count: int) -> str:
+    def _dropped_line(self, count: int) -> bytes:
         return _line(self, "log", "warning", {"event": "log lines dropped", "count": count})
 
 
@@ -303,10 +238,16 @@ def setup(
     colours: bool | None = None,
     capacity: int = 4096,
 ) -> Log:
-    """Send all log lines to a descriptor. `terminal` (short lines) and `colours` are found out where not given."""
+    """Send all log lines to a descriptor. `terminal` (short lines) and `colours` are found out where not given.
+
+    Where the descriptor is the journal's own stream (JOURNAL_STREAM), lines go to journald with their fields.
+    """
     is_terminal = os.isatty(fd) if terminal is None else terminal
     coloured = is_terminal and "NO_COLOR" not in os.environ if colours is None else colours
-    log = Log(fd, level, terminal=is_terminal, colours=coloured, capacity=capacity)
+    journal = terminal is None and is_journal(fd, os.environ.get("JOURNAL_STREAM")) and os.path.exists(JOURNAL)
+    form: Form = "journal" if journal else "terminal" if is_terminal else "json"
+    sink = JournalSink(JOURNAL) if journal else FdSink(fd)
+    log = Log(sink, form, level, colours=coloured, capacity=capacity)
     log.attach()
     structlog.configure(
         processors=PROCESSORS,
@@ -315,6 +256,11 @@ def setup(
         cache_logger_on_first_use=True,
     )
     return log
+
+
+def current() -> Log | None:
+    """The running set-up, if there is one."""
+    return _current
 
 
 def _known(level: str) -> str:
@@ -334,28 +280,67 @@ def _level_of(method: str) -> str:
     return {"exception": "error", "warn": "warning", "fatal": "critical"}.get(method, method)
 
 
-def _render(logger: Any, method: str, event: Event) -> str:
+def _render(logger: Any, method: str, event: Event) -> bytes:
     if _current is None:
         raise structlog.DropEvent
     return _line(_current, getattr(logger, "name", ""), _level_of(method), event)
 
 
-def _line(log: Log, name: str, level: str, event: Event) -> str:
+def _line(log: Log, name: str, level: str, event: Event) -> bytes:
     fields = dict(event)
     name = _redactor.hide(name)
     message = _plain(str(fields.pop("event", "")))
     code = _plain(str(fields.pop("code", None) or _slug(message)))
     trace = _redactor.hide(str(fields.pop("exception", None) or ""))[-MAX_TEXT:]  # its end tells most
     rest = _plain({key: value for key, value in fields.items() if key != "exc_info"})
+    if log.form == "journal":
+        return _entry(level, message, code, name, rest, trace)
     now = datetime.now(UTC).astimezone()
-    if log.terminal:
-        return _short_line(log.colours, now, level, message, code, name, rest, trace)
-    head = {"time": now.isoformat(timespec="milliseconds"), "level": level, "code": code, "message": message}
+    if log.form == "terminal":
+        line = _short_line(log.colours, now, level, message, code, name, rest, trace)
+    else:
+        head = {"time": now.isoformat(timespec="milliseconds"), "level": level, "code": code, "message": message}
+        if name:
+            head["logger"] = name
+        tail = {"exception": trace} if trace else {}
+        own = {f"{key}_" if key in head else key: value for key, value in rest.items()}
+        line = json.dumps(head | own | tail, ensure_ascii=False, default=str)
+    return line.encode("utf-8", "backslashreplace") + b"\n"
+
+
+def _entry(level: str, message: str, code: str, name: str, rest: Mapping[str, Any], trace: str) -> bytes:
+    """One entry for journald: what people read, and every field for `journalctl ECC_DEVICE=wall`."""
+    fields: dict[str, str] = {
+        "MESSAGE": " ".join([f"{name}: {message}" if name else message, *_pairs(rest)]),
+        "PRIORITY": str(PRIORITIES[level]),
+        "SYSLOG_IDENTIFIER": "ecc-controld",
+        "ECC_CODE": code,
+    }
     if name:
-        head["logger"] = name
-    tail = {"exception": trace} if trace else {}
-    own = {f"{key}_" if key in head else key: value for key, value in rest.items()}
-    return json.dumps(head | own | tail, ensure_ascii=False, default=str)
+        fields["ECC_LOGGER"] = name
+    for key, value in rest.items():
+        word = RENAMED.get(key, re.sub(r"[^A-Z0-9_]", "_", key.upper()))
+        fields.setdefault(f"ECC_{word}"[:64], value if isinstance(value, str) else _json(value))
+    if trace:
+        fields["ECC_EXCEPTION"] = trace
+        fields["MESSAGE"] += f"\n{trace}"
+    return b"".join(_field(key, value) for key, value in fields.items())
+
+
+def _field(key: str, value: str) -> bytes:
+    """`KEY=value`, or its length first where the value has line breaks."""
+    data = value.encode("utf-8", "backslashreplace")
+    if b"\n" in data:
+        return key.encode() + b"\n" + len(data).to_bytes(8, "little") + data + b"\n"
+    return key.encode() + b"=" + data + b"\n"
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _pairs(rest: Mapping[str, Any]) -> list[str]:
+    return [_visible(f"{key}={value if isinstance(value, str) else _json(value)}") for key, value in rest.items()]
 
 
 def _slug(message: str) -> str:
@@ -379,9 +364,7 @@ def _short_line(
     parts = [f"{now:%H:%M:%S}", word, _visible(f"{name}: {message}" if name else message)]
     if code != _slug(message):
         parts.append(_visible(f"[{code}]"))
-    for key, value in rest.items():
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-        parts.append(_visible(f"{key}={text}"))
+    parts += _pairs(rest)
     return "\n".join([" ".join(parts), *(f"    {_visible(line)}" for line in trace.splitlines())])
 
 

@@ -442,7 +442,7 @@ def test_a_non_blocking_descriptor_loses_nothing(reader: Reader) -> None:
 
 
 def test_the_queue_is_bounded_in_bytes_too(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_module, "MAX_BYTES", 200_000)
+    monkeypatch.setattr("ecc_controld.logwriter.MAX_BYTES", 200_000)
     log = setup(fd=reader.fd, capacity=1_000_000)
     for _ in range(1000):
         structlog.get_logger().info("line", text="x" * 1000)
@@ -452,7 +452,7 @@ def test_the_queue_is_bounded_in_bytes_too(reader: Reader, monkeypatch: pytest.M
 
 
 def test_room_that_was_read_free_is_used_again(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_module, "MAX_BYTES", 10_000)
+    monkeypatch.setattr("ecc_controld.logwriter.MAX_BYTES", 10_000)
     log = setup(fd=reader.fd, capacity=5)
     for number in range(200):
         structlog.get_logger().info("line", number=number, text="x" * 1000)

@@ -62,6 +62,7 @@ class Keeper:
         self.on_rest: Callable[[str, str], None] | None = None
         self._state = store.devices[book.device]
         self._told = Link.OFFLINE
+        self._away_told = False
         book.offline_since = self._loop.time()
 
     # -- from others -------------------------------------------------------------------------------------
@@ -105,14 +106,19 @@ class Keeper:
         state = self._state
         was_up = state.link == Link.ONLINE
         if link in (Link.OFFLINE, Link.REFUSED):
-            if was_up or (link, code) != (self._told, state.reason):
+            if was_up or not self._away_told:
+                # Once a loss: an absent device is dialled for ever, and nobody reads a line for each attempt.
                 log.warning("device lost" if was_up else "device away", device=state.id, code=code, detail=detail)
+            elif (link, code) != (self._told, state.reason):
+                log.debug("device still away", device=state.id, code=code, detail=detail)
+            self._away_told = True
             self._told = link
             self.ledger.link_down(self._loop.time(), code, detail, by_us=False, refused=link is Link.REFUSED)
             state.reason, state.detail = code, detail
         elif link is Link.ONLINE:
             state.reason = state.detail = ""
             self._told = link
+            self._away_told = False
         if was_up or link is Link.ONLINE or not state.since:
             state.since = wall_time()
         state.link = str(link)
