@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import faulthandler
 import ipaddress
 import sys
 from pathlib import Path
@@ -29,6 +30,7 @@ def _run(args: argparse.Namespace) -> int:
         args.config, args.scenes, args.state, host, port, args.simulate, args.twins, args.observe_only
     )
     setup(level=args.log_level)
+    faulthandler.enable()  # the watchdog's SIGABRT leaves the stacks of all threads in the log
     try:
         asyncio.run(run(options))
     except FilesInvalid as invalid:

@@ -39,6 +39,7 @@ from .service.clock import ClockWatch
 from .service.drain import drain, prepare
 from .service.lag import LoopWatch
 from .service.manager import Manager
+from .service.measures import ServiceMeasures
 from .service.reload import Reloader
 from .settings import Hall
 from .twins.child import TwinsError, TwinsProcess, twins_at
@@ -116,7 +117,8 @@ async def _serve(
         engine.store.raise_alarm(_lost_memory(journal.quarantined))
     watch = LoopWatch(engine.store)
     control = None if twins is None else twins.control
-    context = _context(options, loaded.hall, engine, journal, control, (watch.lag,))
+    measures = ServiceMeasures()
+    context = _context(options, loaded.hall, engine, journal, control, (watch.lag, measures))
     app = build(context)
     prepare(app)
     runner = web.AppRunner(app, access_log=None, keepalive_timeout=15.0, shutdown_timeout=2.0)
@@ -137,6 +139,7 @@ async def _serve(
         _spawn(stack, "clock", clock.run())
         watching = manager.watch(engine, listener)
         stack.push_async_callback(watching.stop)
+        measures.watch(watching.watchdog)
 
         async def again() -> Changes:
             return await _again(options, loader, context, control)

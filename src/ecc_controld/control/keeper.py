@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from time import time as wall_time
 from typing import Any
@@ -21,7 +22,7 @@ from ecc_controld.sdk.driver import Driver, Identity
 from ecc_controld.sdk.errors import LinkError, RemoteProtocolError
 from ecc_controld.sdk.exchange import Answer, Exchange, Refusal
 from ecc_controld.sdk.point import Value
-from ecc_controld.sdk.session import Pending, Session
+from ecc_controld.sdk.session import Pending, Session, Tally
 
 from .agenda import Agenda, Ask, Move, Observe, Pause, Write
 from .book import FOREVER, Book, Drive
@@ -59,6 +60,8 @@ class Keeper:
         self._asked: dict[str, list[asyncio.Future[None]]] = {}
         self._draining = False
         self.steps = 0
+        self.losses = 0
+        self._before = Tally()
         self.on_rest: Callable[[str, str], None] | None = None
         self._state = store.devices[book.device]
         self._told = Link.OFFLINE
@@ -71,6 +74,13 @@ class Keeper:
     def waits_for_device(self) -> bool:
         """Its next step is the device's: an answer is due, or the wire has not taken all bytes yet."""
         return self._session is not None and (self._draining or self._session.unanswered > 0)
+
+    def tally(self) -> Tally:
+        """What was said to this device since the start, over all connections."""
+        found = replace(self._before)
+        if self._session is not None:
+            found.add(self._session.tally)
+        return found
 
     def wake(self) -> None:
         """Something changed: look again."""
@@ -137,6 +147,9 @@ class Keeper:
 
     def session_lost(self, code: str, detail: str, *, by_us: bool) -> None:
         """The wire is gone: what was unanswered is in doubt."""
+        if self._session is not None:
+            self._before.add(self._session.tally)
+            self.losses += 1
         self._session = None
         for local in list(self.book.drives):
             self._drive_over(local)

@@ -6,6 +6,7 @@ Nothing here acts on a device.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter, defaultdict
 from collections.abc import Callable
 
 import structlog
@@ -32,6 +33,12 @@ class Runs:
         self._waiters: dict[str, list[asyncio.Future[None]]] = {}
         self._due: set[str] = set()
         self.on_run: list[Callable[[Run], None]] = []
+        self.ended: Counter[tuple[str, str]] = Counter()
+        """Runs since the start by scene and verdict."""
+        self.took_s: dict[str, float] = defaultdict(float)
+        """Seconds that these took, by scene."""
+        self.over_objective: Counter[str] = Counter()
+        """Those that took longer than the scene's objective, by scene."""
         store.on_life.append(self._life_changed)
 
     def get(self, run_id: str) -> Run | None:
@@ -134,6 +141,7 @@ class Runs:
         while len(self._closed) > KEEP_CLOSED:
             self._closed.pop(next(iter(self._closed)))
         self._end_timer(run)
+        self._count(run)
         log.info(
             "run closed",
             run=run.id,
@@ -158,3 +166,9 @@ class Runs:
     def _changed(self, run: Run) -> None:
         for listener in self.on_run:
             listener(run)
+
+    def _count(self, run: Run) -> None:
+        took_s = run.elapsed_s or 0.0
+        self.ended[run.scene, str(run.verdict)] += 1
+        self.took_s[run.scene] += took_s
+        self.over_objective[run.scene] += took_s > run.objective_s

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from .codec import Codec
@@ -22,11 +23,31 @@ INBOX_LIMIT = 1000
 """Messages kept while the driver logs in; more is a device that floods us."""
 
 
+@dataclass(slots=True)
+class Tally:
+    """What was said over one or many sessions: exchanges that want an answer, refusals, losses for want of an
+    answer, and the time waited for answers in s. Only ever grows.
+    """
+
+    exchanges: int = 0
+    refusals: int = 0
+    silences: int = 0
+    waited_s: float = 0.0
+
+    def add(self, other: Tally) -> None:
+        """Take another's numbers in."""
+        self.exchanges += other.exchanges
+        self.refusals += other.refusals
+        self.silences += other.silences
+        self.waited_s += other.waited_s
+
+
 class Pending:
     """One exchange that has been handed over. Await `outcome`: Answer or Refusal, or LinkError raised."""
 
-    def __init__(self, exchange: Exchange, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, exchange: Exchange, loop: asyncio.AbstractEventLoop, asked_at: float = 0.0) -> None:
         self.exchange = exchange
+        self.asked_at = asked_at
         self.outcome: asyncio.Future[Answer | Refusal] = loop.create_future()
         self.timers: list[asyncio.TimerHandle] = []
 
@@ -62,6 +83,7 @@ class Session:
         self._lost: LinkError | None = None
         self.aborted_by_us = False
         self.last_heard: float | None = None
+        self.tally = Tally()
         self._loop = asyncio.get_running_loop()
         wire.listen(self._data, self._wire_lost)
 
@@ -127,13 +149,15 @@ class Session:
         """
         if self._lost:
             raise self._lost
-        pendings = [Pending(exchange, self._loop) for exchange in exchanges]
+        now = self._loop.time()
+        pendings = [Pending(exchange, self._loop, now) for exchange in exchanges]
         for pending in pendings:
             if pending.exchange.judge is None:
                 pending.settle(Answer())
             else:
                 self._pending.append(pending)
                 self._arm(pending)
+                self.tally.exchanges += 1
         if any(exchange.resends or exchange.more for exchange in exchanges):
             for exchange in exchanges:
                 self._put(exchange)
@@ -164,6 +188,7 @@ class Session:
             self._wire.write(datagram)
 
     def _silent(self, limit: float) -> None:
+        self.tally.silences += 1
         self.abort("no_answer", f"no answer within {limit:g} s")
 
     def _data(self, data: bytes) -> None:
@@ -184,6 +209,9 @@ class Session:
             verdict = pending.exchange.judge(message)
             if verdict is not None:
                 self._pending.remove(pending)
+                self.tally.refusals += isinstance(verdict, Refusal)
+                if self.last_heard is not None:
+                    self.tally.waited_s += self.last_heard - pending.asked_at
                 pending.settle(verdict)
                 return
         if self._heard is not None:
