@@ -160,8 +160,10 @@ async def test_a_removed_device_goes_with_its_wishes_and_never_comes_back(tmp_pa
         await hall.switch("duty")
         await hall.engine.hands.set(hall.entry("y.b"), 5, PERSON)
         await hall.engine.hands.set(hall.entry("x.b"), 6, PERSON)
+        tasks = hall.engine._tasks["y"]
         changes = await hall.reload(hall.units("x"), scene("duty", {"x.a": 1}))
         assert changes.removed == ["y"]
+        await until(lambda: all(task.done() for task in tasks))
         assert sorted(changes.dropped) == [("y.a", Layer.SCENE), ("y.b", Layer.MANUAL)]
         assert set(hall.engine.store.devices) == {"x"}
         assert not any(name.startswith("y.") for name in hall.engine.store.entries)
@@ -381,3 +383,22 @@ async def test_the_history_has_no_wish_of_a_removed_point(tmp_path: Path) -> Non
         puts = hall.journal.recall().puts
         assert [want["point"] for want in json.loads(puts["scene_layer"]["scene"])["wants"]] == ["x.a"]
         assert not [key for key in puts["life"] if key.startswith("y.")]
+
+
+async def test_nobody_waits_for_or_in_a_point_that_is_gone(tmp_path: Path) -> None:
+    async with world(tmp_path, "x", "y") as hall:
+        both = scene("duty", {"x.a": 1, "y.a": 2}, after={"y.a": ["x.a"]})
+        hall.start(hall.units("x", "y"), both)
+        await hall.online()
+        await hall.switch("duty")
+        await hall.reload(hall.units("x"), scene("duty", {"x.a": 5}))
+        assert str((await hall.switch("duty")).verdict) == "ready"
+        await hall.reload(hall.units("x", "y"), both)
+        await hall.online()
+        await hall.twins["x"].fault("silent")
+        run = await hall.press("duty")
+        await until(lambda: str(run.cards["y.a"].state) == "waiting")
+        await hall.reload(hall.units("y"), scene("duty", {"y.a": 2}))
+        await until(lambda: run.cards["y.a"].outcome is not None)
+        assert str(run.cards["y.a"].outcome) == "blocked", "what must come first will never come"
+        assert str((await hall.switch("duty")).verdict) == "ready"

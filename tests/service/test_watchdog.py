@@ -95,11 +95,14 @@ async def test_ready_comes_first_and_an_idle_hall_is_fed_each_round(tmp_path: Pa
 async def test_dark_and_dumb_devices_never_starve_the_watchdog(tmp_path: Path, manager: ManagerEnd) -> None:
     async with watched(tmp_path, manager) as (rig, watching, fed, _):
         await rig.online()
+        seen: set[str] = set()
+        watching.watchdog.on_change.append(lambda: seen.update(watching.watchdog.standing_still))
         await rig.twins["a"].fault("silent")
         await rig.twins["b"].fault("refuse")
         await rig.press("duty")
-        await until(lambda: rig.engine.store.devices["b"].link != "online")
+        await until(lambda: all(device.link != "online" for device in rig.engine.store.devices.values()))
         await fed_again(watching, fed)
+        assert "keepers" not in seen
 
 
 async def test_a_keeper_that_stands_still_is_noticed(tmp_path: Path, manager: ManagerEnd) -> None:

@@ -19,6 +19,7 @@ def prepare(app: web.Application) -> None:
     async def last_answer(request: web.Request, response: web.StreamResponse) -> None:
         if app[_STOPPING]:
             response.force_close()
+            response.headers["Connection"] = "close"  # so that the client knows before it asks again
 
     app.on_response_prepare.append(last_answer)
 
