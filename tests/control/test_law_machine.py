@@ -273,6 +273,38 @@ class Hall(RuleBasedStateMachine):
         self.ledger.read([Reading(name, values[name]) for name in names], self.now, self.now)
 
 
+def _sent_then_refused(hall: Hall, first: dict[str, Value], second: dict[str, Value]) -> None:
+    """A write is acknowledged and still settling when the next wish's write is refused as busy."""
+    hall.begin()
+    hall.work(["ok"] * 8, 0.0)
+    for values, answer in ((first, "ok"), (second, "busy")):
+        hall._accept(values, Layer.MANUAL)
+        hall.disk_done()
+        name = next(iter(values))
+        entry = hall.book.entries[name]
+        before = hall.book.tracks[name].written_at
+        while hall.book.tracks[name].written_at == before:
+            assert hall._step(answer, 0.3)
+        assert entry.dirty
+    hall.teardown()  # the oracle looks at every proof
+
+
+def test_a_refusal_does_not_end_the_settle_time_of_the_write_before_it() -> None:
+    _sent_then_refused(Hall(), {"a": 1}, {"a": 0})
+
+
+def test_a_refusal_does_not_end_the_quiet_time_that_another_write_began() -> None:
+    hall = Hall()
+    hall.begin()
+    preset, c = hall.book.entries["preset"], hall.book.entries["c"]
+    hall.ledger._disturb(c, float("inf"), hall.now)
+    hall.ledger._disturb(c, hall.now + QUIET, hall.now)
+    hall.ledger._disturb(c, float("inf"), hall.now)
+    hall.ledger.refused(preset, 0, Refusal("busy", busy=True), hall.now)
+    assert c.trust_after == hall.now + QUIET
+    assert hall.book.tracks["c"].quiet_until == hall.now + QUIET
+
+
 class PipelinedHall(Hall):
     """The same with write and question in one segment."""
 

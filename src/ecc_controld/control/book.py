@@ -23,6 +23,7 @@ class Track:
       is unanswered).
     - `settle_until`: until then a different value is not yet a failure.
     - `quiet_until`: until then another point's write may still move it.
+    - `quiet_before`, `trust_before`: what `quiet_until` and the entry's `trust_after` were before FOREVER.
     - `not_before`: a busy device is left alone until then.
     - `probed`: it was asked since it became ready, and the device could not say.
     - `returning`: the first trusted read since the link came up is still to be judged.
@@ -33,6 +34,8 @@ class Track:
     answered_at: float = NEVER
     settle_until: float = NEVER
     quiet_until: float = NEVER
+    quiet_before: float = NEVER
+    trust_before: float = NEVER
     not_before: float = NEVER
     probed: bool = False
     returning: bool = False

@@ -69,7 +69,8 @@ class Ledger:
             track.ask_at, track.probed = None, False
             if entry.trust_after == FOREVER:
                 # The write that disturbs it was never answered; wait as long as that one may take.
-                track.quiet_until = entry.trust_after = now + doubt_s
+                track.quiet_until = now + doubt_s
+                entry.trust_after = max(now + doubt_s, track.trust_before)
             if entry.dirty:
                 # Something of ours may still be inside the device: what it says counts after the settle time.
                 wish = entry.living
@@ -127,6 +128,7 @@ class Ledger:
         for local in entry.point.disturbs:
             self._disturb(self.book.entries[local], now + entry.point.quiet_s, now)
         wish = entry.living
+        track.settle_until = now + entry.point.settle_s
         if wish is None or wish.number != number:
             return
         track.settle_until = now + wish.settle_s
@@ -136,17 +138,17 @@ class Ledger:
             track.ask_at = None
 
     def refused(self, entry: Entry, number: int, refusal: Refusal, now: float) -> None:
-        """The device answered no."""
+        """The device answered no. What an earlier write may still do, it may still do: no time is cut short."""
         track = self.book.tracks[entry.local]
         self._answered(entry, now)
         for local in entry.point.disturbs:
             self._disturb(self.book.entries[local], now, now)
         if entry.blind:
             entry.dirty = False
+        track.settle_until = max(track.settle_until, now)
         wish = entry.living
         if wish is None or wish.number != number:
             return
-        track.settle_until = now
         if refusal.busy:
             track.not_before = now + max(BUSY_S, wish.settle_s / 3)
         facts = Facts(busy=refusal.busy, reason="device_busy" if refusal.busy else "device_refused")
@@ -156,15 +158,21 @@ class Ledger:
         track = self.book.tracks[entry.local]
         # On a pipelining device a question behind the command in the same segment is asked after it.
         track.answered_at = track.written_at if self.book.pipelines else now
-        track.settle_until = now + entry.point.settle_s
         track.ask_at = now
 
     def _disturb(self, entry: Entry, quiet_until: float, now: float) -> None:
+        """Another point's write may move it until then; FOREVER until that write is answered."""
         track = self.book.tracks[entry.local]
-        track.quiet_until = entry.trust_after = quiet_until
+        if quiet_until == FOREVER:
+            if entry.trust_after != FOREVER:
+                track.quiet_before, track.trust_before = track.quiet_until, entry.trust_after
+            track.quiet_until = entry.trust_after = FOREVER
+        else:
+            # Never earlier than it was before: an older write, or a broken link, is not over for that.
+            track.quiet_until = max(quiet_until, track.quiet_before)
+            entry.trust_after = max(quiet_until, track.trust_before)
+            track.ask_at = entry.trust_after
         self._store.observe(entry, None, None)
-        if quiet_until != FOREVER:
-            track.ask_at = quiet_until
         self.fire(entry, Event.DISTURBED, now)
 
     # -- reads -------------------------------------------------------------------------------------------
