@@ -210,14 +210,19 @@ def _acked(life: Life, f: Facts) -> Life:
     return replace(life, state=State.ACKED, evidence=Evidence.ACKNOWLEDGED, detail=f.detail)
 
 
-def ends(state: State, outcome: Outcome, *, evidence: Evidence | None = None) -> Then:
-    """An outcome with the reason that the facts carry."""
+def ends(state: State, outcome: Outcome, *, evidence: Evidence | None = None, reason: str = "") -> Then:
+    """An outcome with the reason that the facts carry; `reason` where they carry none."""
 
     def then(life: Life, f: Facts) -> Life:
         kept = life.evidence if evidence is None else evidence
-        return replace(life, state=state, outcome=outcome, evidence=kept, reason=f.reason, detail=f.detail)
+        return replace(
+            life, state=state, outcome=outcome, evidence=kept, reason=f.reason or reason, detail=f.detail
+        )
 
     return then
+
+
+_never_true = ends(State.UNSETTLED, Outcome.NOT_SETTLED, reason="not_settled")
 
 
 def _doubt(life: Life, f: Facts) -> Life:
@@ -305,14 +310,14 @@ TABLE: tuple[Row, ...] = (
     _rows(S.ACKED, E.READ, _same, _proved, "acked: true"),
     _rows(S.ACKED, E.READ, lambda w, f: _other(w, f) and f.settling, to(S.ACKED), "acked: settling"),
     _rows(S.ACKED, E.READ, lambda w, f: _other(w, f) and w.attempts > 0, to(S.READY), "acked: once more"),
-    _rows(S.ACKED, E.READ, _other, ends(S.UNSETTLED, Outcome.NOT_SETTLED), "acked: not settled"),
+    _rows(S.ACKED, E.READ, _other, _never_true, "acked: not settled"),
     # Doubt: something of ours may still be inside the device.
     _rows(S.DOUBT, E.READ, _same, _proved, "doubt: it had arrived"),
     _rows(
         S.DOUBT,
         E.READ,
         lambda w, f: _other(w, f) and w.by_us and w.attempts <= 0,
-        ends(S.UNSETTLED, Outcome.NOT_SETTLED),
+        _never_true,
         "doubt: gives up",
     ),
     _rows(S.DOUBT, E.READ, lambda w, f: _other(w, f) and w.by_us, _open, "doubt: sent again, counted"),
