@@ -58,7 +58,11 @@ class Deed:
 
 @dataclass(slots=True, eq=False)
 class Book:
-    """One device: its entries with their tracks, its link, its pace."""
+    """One device: its entries with their tracks, its link, its pace.
+
+    `answered`: it has answered anything since it came online. A device that only ever lets us in and hangs up again is
+    away all the time, so `offline_since` is when the last session ended in which it had answered.
+    """
 
     device: str
     entries: dict[str, Entry]
@@ -70,6 +74,7 @@ class Book:
     tracks: dict[str, Track] = field(default_factory=dict)
     online: bool = False
     refused: bool = False
+    answered: bool = False
     offline_since: float = NEVER
     reason: str = "not_dialled"
     detail: str = ""

@@ -60,7 +60,7 @@ class Ledger:
     def link_up(self, now: float) -> None:
         """The device is online: everything is read before anything is written."""
         book = self.book
-        book.online, book.refused = True, False
+        book.online, book.refused, book.answered = True, False, False
         book.observe_at = now
         book.observing.clear()
         doubt_s = max((entry.point.settle_s for entry in book.entries.values() if entry.dirty), default=0.0)
@@ -85,7 +85,7 @@ class Ledger:
     def link_down(self, now: float, code: str, detail: str, *, by_us: bool, refused: bool = False) -> None:
         """The device is away, or still away; `by_us`: we dropped it for want of a proper answer."""
         book = self.book
-        if book.online:
+        if book.online and book.answered:
             book.offline_since = now
         book.online, book.refused, book.reason, book.detail = False, refused, code, detail
         book.observing.clear()
@@ -183,6 +183,7 @@ class Ledger:
 
     def read(self, readings: Iterable[Reading], asked_at: float, now: float) -> None:
         """The device answered a question that was asked at `asked_at`."""
+        self.book.answered = True
         for reading in readings:
             entry = self.book.entries.get(reading.point)
             if entry is not None:
