@@ -89,4 +89,9 @@ class Book:
 
     def unreachable(self, now: float) -> bool:
         """Away for long enough, or refused, that its wishes are told so."""
-        return not self.online and (self.refused or now >= self.offline_since + UNREACHABLE_S)
+        return not self.online and (self.refused or now >= self.unreachable_from)
+
+    @property
+    def unreachable_from(self) -> float:
+        """From when on it counts as unreachable, unless it comes back."""
+        return self.offline_since + UNREACHABLE_S
