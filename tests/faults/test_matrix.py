@@ -7,8 +7,9 @@ expected of a cell is derived from the fault, the twin and the bytes on the wire
 from __future__ import annotations
 
 import asyncio
+import itertools
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -186,7 +187,7 @@ class Matrix:
 
 
 @pytest.fixture(scope="module")
-def matrix(request: pytest.FixtureRequest) -> Iterator[Matrix]:
+def matrix(request: pytest.FixtureRequest) -> Matrix:
     """Play the cells of the selected tests, all at once."""
     wanted = {item.callspec.params["cell"] for item in request.session.items if "matrix" in item.fixturenames}
     order = list(KINDS.values())
@@ -200,7 +201,7 @@ def matrix(request: pytest.FixtureRequest) -> Iterator[Matrix]:
     for cell in cells.values():
         name = f"{cell.kind.name}-{cell.fault}"
         cell.log = [line for line in said if line["log_level"] in ("error", "critical") and name in str(line)]
-    yield Matrix(cells, trouble)
+    return Matrix(cells, trouble)
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=lambda cell: f"{cell[0]}-{cell[1]}")
@@ -248,7 +249,7 @@ def _the_neighbour_did_not_wait(cell: Cell) -> None:
     turns = [entry.who for entry in cell.neighbours_log]
     assert "twin" in turns
     if not cell.neighbour.driver.pipelines and "tcp" in cell.neighbour.driver.schemes:
-        asked = [a == b == "daemon" for a, b in zip(turns, turns[1:], strict=False)]
+        asked = [a == b == "daemon" for a, b in itertools.pairwise(turns)]
         assert not any(asked), "a question left before the one before it was answered"
     if cell.fault in ("silent", "late"):
         assert cell.neighbours_first < cell.given_up, "it was written only when the other had timed out"
