@@ -24,6 +24,9 @@ class Track:
     - `settle_until`: until then a different value is not yet a failure.
     - `quiet_until`: until then another point's write may still move it.
     - `not_before`: a busy device is left alone until then.
+    - `before`, `moved`: what it was when the first write left that is not proved yet (None: unknown), and whether it
+      was read as anything else since. `older_until`: until then an earlier one of several such writes may not even have
+      begun to show.
     - `probed`: it was asked since it became ready, and the device could not say.
     - `returning`: the first trusted read since the link came up is still to be judged.
     """
@@ -34,6 +37,9 @@ class Track:
     settle_until: float = NEVER
     quiet_until: float = NEVER
     not_before: float = NEVER
+    before: Value | None = None
+    moved: bool = False
+    older_until: float = NEVER
     probed: bool = False
     returning: bool = False
 
