@@ -39,7 +39,8 @@ class Effect:
 
 class KeepingTwin(LineTwin):
     """Acknowledges at once and does it `slow_s` later. A newer command of the same connection replaces what an older
-    one would still do; what came over a connection that broke is done all the same.
+    one would still do (unless `replaces` is off: then all are done in their order); what came over a connection that
+    broke is done all the same.
 
     `mishaps` happen to the next commands, one each, which are carried out: `unanswered`, `cut` (the connection breaks
     instead of an answer), `answered_cut` (it breaks behind the answer), `busy` and `no` (which are not carried out).
@@ -49,6 +50,7 @@ class KeepingTwin(LineTwin):
         self.inside: list[Effect] = []
         self.reboots = 0
         self.mishaps: list[str] = []
+        self.replaces = True
         super().__init__(config)
 
     def power_on(self) -> None:
@@ -71,11 +73,13 @@ class KeepingTwin(LineTwin):
         return [] if mishap in ("unanswered", "cut") else [f"OK {name} {rest[0]}\n".encode()]
 
     def _cut(self, peer: Peer) -> None:
-        self.peers.discard(peer)
-        peer.reset()
+        if peer in self.peers:  # else it has gone by itself
+            self.peers.discard(peer)
+            peer.reset()
 
     def _command(self, peer: Peer, name: str, value: str) -> None:
-        self.inside = [e for e in self.inside if (e.peer, e.point) != (peer, name)]
+        if self.replaces:
+            self.inside = [e for e in self.inside if (e.peer, e.point) != (peer, name)]
         self._effect(Effect(name, value, peer), self.slow_s)
         if name == "preset":
             self._effect(Effect("c", "77", peer), min(self.slow_s, QUIET_S * 0.8))
@@ -93,17 +97,19 @@ class KeepingTwin(LineTwin):
             become()
 
 
-def _keeping(kind: Kind, base: type[LineBox]) -> Kind:
+def keeping(kind: Kind, base: type[LineBox], settle_s: float = SETTLE_S) -> Kind:
+    """A kind with a keeping twin; its commands must take effect within `settle_s`."""
+
     class Box(base):  # type: ignore[valid-type,misc]
         answer_s: ClassVar[float] = 0.4
         poll_s: ClassVar[float] = 0.4
 
-    config: Callable[[str], DeviceConfig] = lambda name: kind.config(name, settle=SETTLE_S)  # noqa: E731
+    config: Callable[[str], DeviceConfig] = lambda name: kind.config(name, settle=settle_s)  # noqa: E731
     return Kind(kind.name, Box, KeepingTwin, config, {}, kind.begin, kind.real, kind.mark)
 
 
-BOX = _keeping(LINE, LineBox)
-PIPELINED_BOX = _keeping(PIPELINED, PipelinedBox)
+BOX = keeping(LINE, LineBox)
+PIPELINED_BOX = keeping(PIPELINED, PipelinedBox)
 
 
 def text(value: Value) -> str:
