@@ -7,6 +7,7 @@ test, at the moment of asking), what is handed over to a wire, and what the devi
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any, ClassVar
 
 from ecc_controld.hall.store import Entry
 from ecc_controld.hall.wish import Layer, Life, Outcome, State, Wish
+from ecc_controld.journal import Change
 from ecc_controld.sdk import ByteWire, DeviceConfig, Peer, Value
 from faults.devices import LINE, PIPELINED, Kind
 from faults.hall import Hall, WatchedWire
@@ -112,6 +114,16 @@ BOX = keeping(LINE, LineBox)
 PIPELINED_BOX = keeping(PIPELINED, PipelinedBox)
 
 
+def wants_in(change: Change) -> set[tuple[str, Value]]:
+    """The wishes that a commit of the journal makes durable."""
+    found: set[tuple[str, Value]] = set()
+    for put in change.puts:
+        if put.kind in ("scene_layer", "manual") and put.body is not None:
+            blob = json.loads(put.body)
+            found |= {(want["point"], want["value"]) for want in blob.get("wants", [blob.get("want")])}
+    return found
+
+
 def text(value: Value) -> str:
     """How the line protocol says a value."""
     return {"duty": "0", "emergency": "1"}[value] if isinstance(value, str) else str(int(value))
@@ -152,11 +164,19 @@ class KeepingHall(Hall):
         self.scene_wants: dict[str, Value] = {}
         self.manual_wants: dict[str, Value] = {}
         self.wrong: list[str] = []
+        self._durable: set[tuple[str, Value]] = set()
         self._reboots: dict[str, int] = {}
 
     async def start(self) -> None:
         await super().start()
         self.engine.store.on_life.append(self._judge)
+        commit = self.journal.commit
+
+        async def watched(change: Change) -> None:
+            await commit(change)
+            self._durable |= wants_in(change)
+
+        self.journal.commit = watched  # type: ignore[method-assign]
 
     def wanted(self, point: str) -> Value | None:
         """What counts now for a point."""
@@ -174,9 +194,12 @@ class KeepingHall(Hall):
         point = f"{device}.{local}"
         want = self.wanted(point)
         guard = local == "mute" and (value == "1" or Layer.GUARD in self.engine.store.entries[point].layers)
-        if want is not None and value == text(want):
+        if guard:
             return
-        if not guard:
+        if want is not None and value == text(want):
+            if (point, want) not in self._durable:
+                self.wrong.append(f"{point} {value} was handed over before it was on the disk")
+        else:
             self.wrong.append(f"{point} {value} was handed over when {want} was wanted")
 
     def _judge(self, entry: Entry, wish: Wish, life: Life) -> None:

@@ -103,7 +103,11 @@ def made(kind: Kind, twin: Any, name: str = "") -> Kind:
     return Kind(name or kind.name, kind.driver, twin, kind.config, kind.wishes, kind.begin, kind.real, kind.mark)
 
 
-async def test_a_device_that_flaps_is_left_alone_for_longer_and_is_offline(tmp_path: Path) -> None:
+async def test_a_device_that_flaps_is_left_alone_for_longer_and_is_offline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # It comes back far more often than a device takes to count as unreachable.
+    monkeypatch.setattr(backoff, "MOST_S", 1.0)
     devices = {"x": made(LINE, HangsUp), "y": QSYS}
     with structlog.testing.capture_logs() as said:
         async with Hall(tmp_path, devices) as hall:
