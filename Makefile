@@ -1,4 +1,4 @@
-# make run | test | check | soak | clean. Everything that is needed is installed by the targets themselves.
+# make run | test | check | soak | install | uninstall | deb | wheelhouse | clean. Everything that is needed is installed by the targets themselves.
 PORT ?= 8080
 PYTHON ?= python3
 VENV := .venv
@@ -8,7 +8,19 @@ STATE ?= .state
 PIP = for n in 1 2 3; do $(BIN)/python -m pip install --quiet --disable-pip-version-check $(1) && break; \
 	test $$n = 3 && exit 1; sleep $$((n * 5)); done
 
-.PHONY: run test check soak clean system
+# make install: PREFIX has the programs and units, ENVDIR the environment; WHEELHOUSE=dir: without the internet.
+PREFIX ?= /usr/local
+ENVDIR ?= /opt/ecc-controld
+DESTDIR ?=
+WHEELHOUSE ?=
+# make deb: ARCH=amd64 or arm64, for Debian's python$(DEB_PYTHON).
+ARCH ?= $(shell dpkg --print-architecture 2>/dev/null)
+DEB_PYTHON ?= 3.11
+# make wheelhouse
+MACHINES ?= x86_64 aarch64
+PYTHONS ?= 3.11 3.12
+
+.PHONY: run test check soak clean system install uninstall deb wheelhouse
 
 run: $(VENV)/.run
 	@exec $(BIN)/ecc-controld run --simulate --config config --scenes scenes --state $(STATE) --listen 127.0.0.1:$(PORT)
@@ -17,14 +29,28 @@ test: $(VENV)/.dev system
 	$(BIN)/python -m pytest $(ARGS)
 
 check: $(VENV)/.dev
-	$(BIN)/ruff check src drivers tests
-	$(BIN)/ruff format --check src drivers tests
+	$(BIN)/ruff check src drivers tests deploy
+	$(BIN)/ruff format --check src drivers tests deploy
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/ecc-controld check --config config --scenes scenes
 
 soak: $(VENV)/.dev
-	ECC_SOAK=1 $(BIN)/python -m pytest tests/control/test_law_machine.py $(ARGS)
+	ECC_SOAK=1 $(BIN)/python -m pytest tests/control/test_law_machine.py tests/chaos $(ARGS)
+
+install: $(VENV)/.dev
+	$(BIN)/python deploy/tree.py install --destdir "$(or $(DESTDIR),/)" --prefix "$(PREFIX)" --env "$(ENVDIR)" \
+	  $(if $(WHEELHOUSE),--wheelhouse "$(WHEELHOUSE)")
+
+uninstall: $(BIN)/python
+	$(BIN)/python deploy/tree.py uninstall --destdir "$(or $(DESTDIR),/)" --prefix "$(PREFIX)" --env "$(ENVDIR)"
+
+deb: $(VENV)/.dev
+	$(BIN)/python deploy/deb.py --arch "$(ARCH)" --python "$(DEB_PYTHON)" \
+	  $(if $(WHEELHOUSE),--wheels "$(WHEELHOUSE)")
+
+wheelhouse: $(VENV)/.dev
+	$(BIN)/python deploy/wheelhouse.py $(foreach m,$(MACHINES),--machine $(m)) $(foreach p,$(PYTHONS),--python $(p))
 
 # Chromium and a Chinese font for the panel's tests; nothing is done where they are there already.
 system:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import ipaddress
-import os
 import sys
-from importlib.resources import files
 from pathlib import Path
 
-from . import __version__
+from . import __version__, places
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -27,7 +25,9 @@ def _run(args: argparse.Namespace) -> int:
     from .yamlfile import FilesInvalid
 
     host, port = args.listen
-    options = Options(args.config, args.scenes, args.state, host, port, args.simulate, args.twins)
+    options = Options(
+        args.config, args.scenes, args.state, host, port, args.simulate, args.twins, args.observe_only
+    )
     setup(level=args.log_level)
     try:
         asyncio.run(run(options))
@@ -62,9 +62,14 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", required=True)
     run = verbs.add_parser("run", help="运行 / run the daemon in the foreground")
     _add_folders(run)
-    run.add_argument("--state", type=Path, default=_state(), help="状态目录 / where wishes and runs are kept")
+    run.add_argument(
+        "--state", type=Path, default=places.state(), help="状态目录 / where wishes and runs are kept"
+    )
     run.add_argument("--listen", type=_address, default=("127.0.0.1", 8080), metavar="HOST:PORT")
     run.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
+    run.add_argument(
+        "--observe-only", action="store_true", help="只观察，不发送任何控制命令 / read every device, write to none"
+    )
     hall = run.add_mutually_exclusive_group()
     hall.add_argument("--simulate", action="store_true", help="使用模拟设备 / with twins of all devices")
     hall.add_argument("--twins", metavar="HOST:PORT", help="使用已运行的模拟设备 / twins that already run")
@@ -74,19 +79,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_folders(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", type=Path, default=_sample("config"), metavar="DIR")
-    parser.add_argument("--scenes", type=Path, default=_sample("scenes"), metavar="DIR")
-
-
-def _sample(name: str) -> Path:
-    """The folder in the working directory, else the sample hall that comes with the program."""
-    here = Path(name)
-    return here if here.is_dir() else Path(str(files("ecc_controld"))) / "sample" / name
-
-
-def _state() -> Path:
-    given = os.environ.get("STATE_DIRECTORY") or os.environ.get("XDG_STATE_HOME")
-    return Path(given or Path.home() / ".local" / "state") / "ecc_controld"
+    parser.add_argument("--config", type=Path, default=places.folder("config"), metavar="DIR")
+    parser.add_argument("--scenes", type=Path, default=places.folder("scenes"), metavar="DIR")
 
 
 def _address(text: str) -> tuple[str, int]:

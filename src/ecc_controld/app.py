@@ -9,7 +9,8 @@ import signal
 import socket
 import stat
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 from aiohttp import web
+from prometheus_client.registry import Collector
 
 from . import __version__
 from .api import shapes
@@ -24,12 +26,14 @@ from .api.context import Context, DeviceFacts
 from .api.events import Events
 from .api.server import build
 from .control.engine import Engine, Unit
+from .hall.store import Alarm
 from .journal import Journal, JournalOpenError
 from .registry import Registry
 from .scene.load import load_scenes
 from .sdk.errors import EccError, LinkError
 from .sdk.text import Text
 from .sdk.wire import Address, ByteWire
+from .service.lag import LoopWatch
 from .settings import Hall, load_hall
 from .twins import simulated_secret
 from .twins.child import TwinsError, TwinsProcess, twins_at
@@ -64,6 +68,7 @@ class Options:
     port: int
     simulate: bool
     twins: str | None
+    observe_only: bool = False
 
     @property
     def simulated(self) -> bool:
@@ -96,11 +101,14 @@ async def _serve(
 ) -> None:
     scenes = load_scenes(options.scenes, hall)
     units = {
-        name: Unit(device.driver, device.gap_s, device.observe_only, device.in_service)
+        name: Unit(device.driver, device.gap_s, options.observe_only or device.observe_only, device.in_service)
         for name, device in hall.devices.items()
     }
     engine = Engine(units, scenes, journal, dial)
-    context = _context(options, hall, engine, journal, control)
+    if journal.quarantined is not None:
+        engine.store.raise_alarm(_lost_memory(journal.quarantined))
+    watch = LoopWatch(engine.store)
+    context = _context(options, hall, engine, journal, control, (watch.lag,))
     runner = web.AppRunner(build(context), access_log=None, keepalive_timeout=15.0, shutdown_timeout=2.0)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -110,6 +118,7 @@ async def _serve(
         await runner.setup()
         await web.SockSite(runner, listener).start()
         engine.start()
+        watch.start()
         _announce(options, hall, listener)
         await stop.wait()
         log.info("stopping")
@@ -117,11 +126,27 @@ async def _serve(
         context.events.close()
         await engine.stop()
         await runner.cleanup()
+        await watch.stop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
 
 
-def _context(options: Options, hall: Hall, engine: Engine, journal: Journal, control: str | None) -> Context:
+def _lost_memory(moved_to: Path) -> Alarm:
+    text = Text(
+        f"日志库已损坏，移到 {moved_to}；此前的模式和设定已丢失，请重新选择场景",
+        f"the journal was damaged and moved to {moved_to}; the mode and all wishes are lost: press a scene again",
+    )
+    return Alarm("journal_damaged", "journal_damaged", text, since=time.time())
+
+
+def _context(
+    options: Options,
+    hall: Hall,
+    engine: Engine,
+    journal: Journal,
+    control: str | None,
+    measures: Sequence[Collector],
+) -> Context:
     makers: dict[str, Callable[[Any], dict[str, Any]]] = {
         "point": lambda entry: shapes.point(context, entry),
         "device": lambda state: shapes.device(context, state),
@@ -139,8 +164,10 @@ def _context(options: Options, hall: Hall, engine: Engine, journal: Journal, con
         boot=journal.boot,
         version=__version__,
         simulated=options.simulated,
+        observe_only=options.observe_only,
         twins=control,
         events=events,
+        measures=measures,
     )
     return context
 
@@ -155,8 +182,17 @@ def _announce(options: Options, hall: Hall, listener: socket.socket) -> None:
     shown = f"[{host}]" if ":" in host else host
     kind = "模拟 SIMULATED" if options.simulated else "真实设备 LIVE"
     print(f"{hall.name.zh} / {hall.name.en} · {kind} · {len(hall.devices)} 台设备 devices", flush=True)
+    if options.observe_only:
+        print("只观察，不发送任何控制命令 / OBSERVE ONLY: nothing is ever written", flush=True)
     print(f"面板 Panel: http://{shown}:{port}/", flush=True)
-    log.info("listening", host=host, port=port, simulated=options.simulated, devices=len(hall.devices))
+    log.info(
+        "listening",
+        host=host,
+        port=port,
+        simulated=options.simulated,
+        devices=len(hall.devices),
+        observe_only=options.observe_only,
+    )
 
 
 async def dial(address: Address) -> ByteWire:
@@ -228,12 +264,19 @@ def _secrets(config: Path) -> Callable[[str], str | None]:
     def secret(name: str) -> str | None:
         for place in places:
             path = Path(place) / name if place else None
-            if path is None or not path.is_file():
-                continue
-            if place == places[1] and stat.S_IMODE(path.stat().st_mode) & 0o077:
-                print(f"{path}: 权限应为 0600 / must have mode 0600", file=sys.stderr)
+            try:
+                if path is None or not path.is_file():
+                    continue
+                if place == places[1] and stat.S_IMODE(path.stat().st_mode) & 0o077:
+                    print(f"{path}: 权限应为 0600 / must have mode 0600", file=sys.stderr)
+                    return None
+                return path.read_text(encoding="utf-8").strip()
+            except OSError as error:
+                print(f"{path}: 无法读取 / cannot be read: {error.strerror}", file=sys.stderr)
                 return None
-            return path.read_text(encoding="utf-8").strip()
+            except UnicodeDecodeError:
+                print(f"{path}: 不是 UTF-8 文本 / is not UTF-8 text", file=sys.stderr)
+                return None
         return None
 
     return secret

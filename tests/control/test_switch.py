@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ecc_controld.control.acceptance import Press, Refused
+from ecc_controld.sdk import Exchange, Refusal
 from support.linebox import LineBox, PipelinedBox
 from support.rig import Rig, scene, until
 
@@ -178,9 +179,9 @@ async def test_the_same_scene_joins_the_run_in_progress(tmp_path: Path) -> None:
         first = await rig.press("duty", Press(by="a", key="k1", digest="d"))
         second = await rig.press("duty", Press(by="b", key="k2", digest="d"))
         assert first is second
-        assert rig.engine.arbiter.known_key(Press(by="b", key="k2", digest="d")) == first.id
+        assert await rig.engine.arbiter.known_key(Press(by="b", key="k2", digest="d")) == first.id
         with pytest.raises(Refused) as reused:
-            rig.engine.arbiter.known_key(Press(by="b", key="k2", digest="other"))
+            await rig.engine.arbiter.known_key(Press(by="b", key="k2", digest="other"))
         assert reused.value.status == 422
 
 
@@ -242,3 +243,45 @@ async def test_actions_are_sent_once(tmp_path: Path) -> None:
         run = await rig.switch("duty")
         await until(lambda: run.deeds[0].state == "acknowledged")
         assert rig.twins["x"].writes().count("SET ping 1") == 1
+
+
+async def test_a_manual_wish_waits_for_what_the_driver_puts_first(tmp_path: Path) -> None:
+    """c is disturbed by the preset: a hand's wish for c comes after a preset that is still being loaded."""
+    async with Rig(tmp_path, {"x": LineBox}, [scene("duty", {"x.preset": "emergency"})]) as rig:
+        await rig.online()
+        rig.twins["x"].slow_s = 0.2
+        await rig.press("duty")
+        entry = rig.entry("x.c")
+        wish = await rig.engine.hands.set(entry, 5, Press(by="张三"))
+        life = await rig.engine.hands.wait(entry, wish, 10)
+        assert life is not None
+        assert life.outcome == "ok"
+        writes = rig.twins["x"].writes()
+        assert writes.index("SET preset 1") < writes.index("SET c 5")
+        assert rig.twins["x"].state["c"] == "5"
+
+
+class NoB(LineBox):
+    """A model without b: the poll leaves it out, and a question about it is refused for good."""
+
+    def observe(self) -> list[Exchange]:
+        return [super(NoB, self).query(name) for name in ("a", "c", "mute", "preset")]
+
+    def query(self, point: str) -> Exchange:
+        made = super().query(point)
+        if point != "b":
+            return made
+        return Exchange(made.send, lambda message: Refusal("no b", not_fitted=True) if message[1] == "b" else None)
+
+
+async def test_a_point_that_the_model_lacks_is_asked_for_once(tmp_path: Path) -> None:
+    async with Rig(tmp_path, {"x": NoB}, [scene("duty", {"x.a": 1})]) as rig:
+
+        def asked(name: str) -> int:
+            return sum(entry.data == f"GET {name}\n".encode() for entry in rig.twins["x"].log)
+
+        entry = rig.entry("x.b")
+        await until(lambda: not entry.fitted)
+        before = asked("a")
+        await until(lambda: asked("a") >= before + 3)
+        assert asked("b") == 1

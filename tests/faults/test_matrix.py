@@ -7,10 +7,10 @@ expected of a cell is derived from the fault, the twin and the bytes on the wire
 from __future__ import annotations
 
 import asyncio
-import itertools
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -249,7 +249,7 @@ def _the_neighbour_did_not_wait(cell: Cell) -> None:
     turns = [entry.who for entry in cell.neighbours_log]
     assert "twin" in turns
     if not cell.neighbour.driver.pipelines and "tcp" in cell.neighbour.driver.schemes:
-        asked = [a == b == "daemon" for a, b in itertools.pairwise(turns)]
+        asked = [a == b == "daemon" for a, b in pairwise(turns)]
         assert not any(asked), "a question left before the one before it was answered"
     if cell.fault in ("silent", "late"):
         assert cell.neighbours_first < cell.given_up, "it was written only when the other had timed out"

@@ -32,13 +32,13 @@ def test_check_accepts_the_sample_hall() -> None:
 def test_check_names_every_error_with_its_place(hall: Path) -> None:
     scene = hall / "scenes" / "duty.yaml"
     lines = scene.read_text(encoding="utf-8").splitlines()
-    at = next(n for n, line in enumerate(lines) if line.startswith("priority:"))
-    lines[at] = "priorty: 20"
+    at = next(n for n, line in enumerate(lines) if line.startswith("mode:"))
+    lines[at] = "moed: duty"
     scene.write_text("\n".join([*lines, "nonsense: 1", ""]), encoding="utf-8")
     done = run("check", "--config", str(hall / "config"), "--scenes", str(hall / "scenes"))
     assert done.returncode == 2
     assert f"{scene}:{at + 1}:1: " in done.stderr
-    assert "priority" in done.stderr
+    assert "mode" in done.stderr
     assert f"{scene}:{len(lines) + 1}:1: " in done.stderr
 
 

@@ -55,7 +55,7 @@ def test_the_sdist_carries_every_file(built: Path) -> None:
     (sdist,) = built.glob("*.tar.gz")
     with tarfile.open(sdist) as tar:
         names = {name.split("/", 1)[1] for name in tar.getnames() if "/" in name}
-    wanted = tracked("src", "drivers", "config", "scenes", "tests", "docs", "systemd") | {
+    wanted = tracked("src", "drivers", "config", "scenes", "tests", "docs", "systemd", "deploy") | {
         "Makefile",
         "README.md",
         "LICENSE",

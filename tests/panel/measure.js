@@ -79,6 +79,15 @@
     range.selectNodeContents(node);
     return { node, lines: [...range.getClientRects()], seen: clipped(node) };
   }).filter((one) => one.seen);
+  // Nor be cut off sideways by the box that they are in.
+  for (const { node, lines } of boxes) {
+    for (let one = node.parentElement; one; one = one.parentElement) {
+      if (getComputedStyle(one).overflowX === "visible") continue;
+      const box = one.getBoundingClientRect();
+      if (lines.some((line) => line.left < box.left - 1 || line.right > box.right + 1)) faults.push(`cut off: ${name(node)}`);
+      break;
+    }
+  }
   for (const [n, a] of boxes.entries()) {
     for (const b of boxes.slice(n + 1)) {
       if (a.node.contains(b.node) || b.node.contains(a.node)) continue;

@@ -49,7 +49,7 @@ class Stub:
         self.fate = "answer"  # of the next POST: answer | lose (done, unanswered) | drop (not done) | hang
         self.problem: tuple[int, Json] | None = None
         self.clock_shift = timedelta(0)
-        self._streams: set[web.StreamResponse] = set()
+        self._streams: dict[web.StreamResponse, web.Request] = {}
         self._runner: web.AppRunner | None = None
         self._beating: asyncio.Task[None] | None = None
         self._hung = asyncio.Event()
@@ -89,11 +89,10 @@ class Stub:
 
     async def hang_up(self) -> None:
         """Cut every event stream, as a daemon that ends does."""
-        for stream in list(self._streams):
-            self._streams.discard(stream)
-            transport = stream._req.transport if stream._req is not None else None
-            if transport is not None:
-                transport.abort()
+        streams, self._streams = self._streams, {}
+        for request in streams.values():
+            if request.transport is not None:
+                request.transport.abort()
 
     async def reboot(self, boot: str) -> None:
         """Another process: new boot id, old streams cut."""
@@ -114,7 +113,7 @@ class Stub:
             try:
                 await stream.write(body)
             except ConnectionError:
-                self._streams.discard(stream)
+                self._streams.pop(stream, None)
 
     async def device(self, name: str, **change: Any) -> None:
         """A device's link or identity changes."""
@@ -224,11 +223,11 @@ class Stub:
         if not self.silent:
             first = json.dumps(self._snapshot(), ensure_ascii=False)
             await answer.write(f"event: snapshot\nid: 1\ndata: {first}\n\n".encode())
-        self._streams.add(answer)
+        self._streams[answer] = request
         try:
             await asyncio.Event().wait()
         finally:
-            self._streams.discard(answer)
+            self._streams.pop(answer, None)
         return answer
 
     async def _beat(self) -> None:
@@ -250,8 +249,9 @@ class Stub:
     async def _activate(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["name"]
         key = request.headers.get("Idempotency-Key")
-        at = request.headers.get("Pressed-At")
-        self.posts.append({"scene": name, "key": key, "at": at, "body": await request.json()})
+        at, client = request.headers.get("Pressed-At"), request.headers.get("ECC-Client")
+        body = await request.json()
+        self.posts.append({"scene": name, "key": key, "at": at, "client": client, "body": body})
         if self.problem:
             status, body = self.problem
             return web.json_response(body, status=status, content_type="application/problem+json")

@@ -103,6 +103,7 @@ async def test_a_tap_sends_at_once(page: Page, screen: Screen, stub: Stub) -> No
     await page.locator("[data-test=key-conference]").click()
     await until(lambda: len(stub.posts) == 1, "the tap was sent")
     assert stub.posts[0]["scene"] == "conference"
+    assert stub.posts[0]["client"] == "panel"
     await expect(page.locator("[data-test=mode]")).to_have_text("会议")
 
 

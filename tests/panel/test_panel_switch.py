@@ -206,6 +206,15 @@ async def test_simulated_is_in_plain_sight_only_when_it_is(page: Page, stub: Stu
     await expect(page.locator("[data-test=simulated]")).to_have_count(0)
 
 
+async def test_observe_only_is_in_plain_sight_only_when_it_is(page: Page, stub: Stub) -> None:
+    await expect(page.locator("[data-test=observe-only]")).to_have_count(0)
+    await stub.change_hall(observe_only=True)
+    await expect(page.locator("[data-test=observe-only]")).to_be_in_viewport(ratio=1)
+    await expect(page.locator("[data-test=observe-only]")).to_contain_text("只观察")
+    await expect(page.locator("[data-test=simulated]")).to_be_in_viewport(ratio=1)
+    await expect(page.locator("[data-test=lamp], [data-test=link]").first).to_be_in_viewport(ratio=1)
+
+
 async def test_devices_page(page: Page, stub: Stub) -> None:
     words = world.text("密码错误，更正凭据后重试", "wrong password; correct the credential, then retry")
     await stub.device("dsp", link="refused", reason="wrong_password", reason_text=words)

@@ -77,16 +77,27 @@ def command(*args: str) -> list[str]:
 
 @asynccontextmanager
 async def running(
-    state: Path, *args: str, config: Path = ROOT / "config", scenes: Path = ROOT / "scenes", port: int = 0
+    state: Path,
+    *args: str,
+    config: Path = ROOT / "config",
+    scenes: Path = ROOT / "scenes",
+    port: int = 0,
+    prefix: tuple[str, ...] = (),
+    stderr: int | None = None,
 ) -> AsyncIterator[Daemon]:
-    """Start the daemon (default: the sample hall, simulated) and end it afterwards, by force if need be."""
+    """Start the daemon (default: the sample hall, simulated) and end it afterwards, by force if need be.
+
+    `prefix`: a program that starts it in its own place (`nsenter ...`).
+    """
     kind = args or ("--simulate",)
     process = await asyncio.create_subprocess_exec(
+        *prefix,
         *command("run", "--config", str(config), "--scenes", str(scenes), "--state", str(state)),
         "--listen",
         f"127.0.0.1:{port}",
         *kind,
         stdout=asyncio.subprocess.PIPE,
+        stderr=stderr,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
     assert process.stdout is not None

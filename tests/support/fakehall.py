@@ -146,16 +146,18 @@ class Dsp(Fake):
 
 
 class Camera(Fake):
+    """Without presets it has no point `preset`, and no `autotrack`."""
+
     name = "camera"
     schemes = frozenset({"udp"})
     port = 52381
 
     def made(self) -> list[Point]:
-        made = [
-            point("power", Switch()),
-            point("preset", Choice(dict(self.config.presets)), after=frozenset({"power"})),
-        ]
-        return [*made, point("autotrack", Switch())] if self.config.presets else made
+        made = [point("power", Switch())]
+        if self.config.presets:
+            made.append(point("preset", Choice(dict(self.config.presets)), after=frozenset({"power"})))
+            made.append(point("autotrack", Switch()))
+        return made
 
 
 DRIVERS: Mapping[str, type[Driver]] = {one.name: one for one in (Fake, Display, Matrix, Dsp, Camera)}

@@ -1,7 +1,8 @@
 """A small device of our own for tests of the core: a line protocol, its driver and its twin.
 
 `SET name value` -> `OK name value` or `NO name reason`; `GET name` -> `VAL name value`. Points: `a b c` (integers),
-`mute` (switch), `preset` (guarded by mute, disturbs c), `lamp` (blind), and an action `ping`.
+`mute` (switch), `preset` (guarded by mute, disturbs c), `lamp` (blind), and an action `ping`. `HandBox` has more for
+hands: `pan` (momentary, moves `place`), `level` (dB), `label` (text), `heat` (read-only, fleeting).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from ecc_controld.sdk import (
     Identity,
     Integer,
     LinkRefused,
+    Number,
     Peer,
     Point,
     Reading,
@@ -33,6 +35,7 @@ from ecc_controld.sdk import (
     TcpTwin,
     Text,
     Value,
+    Words,
 )
 
 
@@ -146,14 +149,74 @@ class PipelinedBox(LineBox):
     pipelines: ClassVar[bool] = True
 
 
+class HandBox(LineBox):
+    """With what people move by hand. The head turns while `pan` is renewed and rests at a `place`."""
+
+    def __init__(self, config: DeviceConfig) -> None:
+        super().__init__(config)
+        settle = config.options.settle
+        more = [
+            Point(
+                name="pan",
+                kind=Integer(-5, 5),
+                title=_text("pan"),
+                trait="move",
+                access="momentary",
+                stop=0,
+                disturbs=frozenset({"place"}),
+            ),
+            Point(
+                name="place",
+                kind=Integer(-9999, 9999),
+                title=_text("place"),
+                trait="place",
+                settle_s=settle,
+                requery_s=0.02,
+            ),
+            Point(
+                name="level",
+                kind=Number(-60, 10, "dB", 0.05),
+                title=_text("level"),
+                trait="gain",
+                settle_s=settle,
+                requery_s=0.02,
+            ),
+            Point(
+                name="label", kind=Words(16), title=_text("label"), trait="text", settle_s=settle, requery_s=0.02
+            ),
+            Point(
+                name="heat",
+                kind=Number(0, 90, "°C"),
+                title=_text("heat"),
+                trait="temperature",
+                access="read",
+                fleeting=True,
+            ),
+        ]
+        self.points = {**self.points, **{point.name: point for point in more}}
+
+    def write(self, point: str, value: Value) -> Exchange:
+        if isinstance(self.points[point].kind, Number | Words):
+            return Exchange(f"SET {point} {value}\n".encode(), lambda m: _answer(m, "OK", point))
+        return super().write(point, value)
+
+    def _value(self, point: str, text: str) -> Value:
+        kind = self.points[point].kind
+        if isinstance(kind, Number):
+            return float(text)
+        return text if isinstance(kind, Words) else super()._value(point, text)
+
+
 class LineTwin(TcpTwin):
     """`slow_s`: how long a value takes to become true after its acknowledgement."""
 
     slow_s: float = 0.0
+    turn_s: float = 0.02
     preset_moves_c: bool = True
 
     def power_on(self) -> None:
-        self.state: dict[str, str] = dict.fromkeys(("a", "b", "c", "mute", "preset", "lamp", "ping"), "0")
+        names = ("a", "b", "c", "mute", "preset", "lamp", "ping", "pan", "place", "level", "label", "heat")
+        self.state: dict[str, str] = dict.fromkeys(names, "0")
         self.state["model"] = "linebox"
 
     def frames(self, peer: Peer, data: bytes) -> Iterable[bytes]:
@@ -174,14 +237,22 @@ class LineTwin(TcpTwin):
 
     def _set(self, name: str, value: str) -> None:
         def become() -> None:
-            self.state[name] = value
+            was, self.state[name] = self.state[name], value
             if name == "preset" and self.preset_moves_c:
                 self.state["c"] = "77"
+            if name == "pan" and value != "0" and was == "0":
+                self.later(self.turn_s, self._turn)
 
         if self.slow_s:
             self.later(self.slow_s, become)
         else:
             become()
+
+    def _turn(self) -> None:
+        step = int(self.state["pan"])
+        if step:
+            self.state["place"] = str(int(self.state["place"]) + step)
+            self.later(self.turn_s, self._turn)
 
     def poke(self, point: str, value: Value) -> None:
         self.state[point] = str(int(value)) if not isinstance(value, str) else value

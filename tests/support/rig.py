@@ -80,7 +80,10 @@ def scene(
 
 
 class Rig:
-    """Twins and an engine that may be stopped and started again on the same state directory."""
+    """Twins and an engine that may be stopped and started again on the same state directory.
+
+    `unit`: what the next start says of every device (`in_service`, `observe_only`).
+    """
 
     def __init__(
         self, state: Path, devices: Mapping[str, type[LineBox]], scenes: list[Scene], **options: object
@@ -90,8 +93,11 @@ class Rig:
         self.twins = {name: LineTwin(config(name, **options)) for name in devices}
         self.kinds = devices
         self.options = options
+        self.unit: dict[str, bool] = {}
         self.addresses: dict[str, Address] = {}
         self.engine: Engine
+        self.observed: frozenset[str] = frozenset()
+        """The devices that are only observed from the next start on."""
 
     async def __aenter__(self) -> Rig:
         for name, twin in self.twins.items():
@@ -109,7 +115,10 @@ class Rig:
 
     async def start(self) -> None:
         self.journal = Journal.open(self.state, stamp="simulated")
-        units = {name: Unit(kind(config(name, **self.options))) for name, kind in self.kinds.items()}
+        units = {
+            name: Unit(kind(config(name, **self.options)), **{"observe_only": name in self.observed, **self.unit})
+            for name, kind in self.kinds.items()
+        }
         by_id = {id(unit.driver.config.address): name for name, unit in units.items()}
 
         async def dial(address: Address) -> ByteWire:

@@ -364,7 +364,8 @@ async def test_apply_without_waiting(ctl: Ctl, stub: Stub) -> None:
     assert code == 0
     assert "01RUN" in out
     await ctl("apply", "emergency", "--stand-down", "--drill")
-    first, second = stub.presses()
+    assert (await ctl("apply", "emergency", "--json"))[0] == 0, "accepted is all that was asked"
+    first, second, _ = stub.presses()
     assert first[3] == {"params": {}, "stand_down": False, "drill": False}
     assert second[3] == {"params": {}, "stand_down": True, "drill": True}
     assert first[2] == {}

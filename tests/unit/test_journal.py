@@ -342,7 +342,12 @@ async def test_after_close_everything_is_refused(tmp_path: Path) -> None:
         await journal.runs(limit=1, before=None)
     journal.note(manual("a", "1"))
     assert journal.failed_notes == 1
-    assert sorted(path.name for path in (tmp_path / "state").iterdir()) == ["journal.db", "journal.lock", "stamp"]
+    assert sorted(path.name for path in (tmp_path / "state").iterdir()) == [
+        "journal.db",
+        "journal.lock",
+        "journal.reserve",
+        "stamp",
+    ]
 
 
 async def test_commits_given_before_close_are_answered(tmp_path: Path) -> None:

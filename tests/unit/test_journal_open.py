@@ -290,7 +290,12 @@ def test_a_newer_journal_is_refused_and_left_alone(tmp_path: Path) -> None:
     assert isinstance(error, NewerSchema)
     assert error.code == "newer_schema"
     assert (tmp_path / "journal.db").read_bytes() == before
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["journal.db", "journal.lock", "stamp"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "journal.db",
+        "journal.lock",
+        "journal.reserve",
+        "stamp",
+    ]
 
 
 def checksum(*columns: bytes) -> int:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from ecc_controld.registry import Registry
-from ecc_controld.sdk import Address, Choice, Integer, Point, Switch, Text
+from ecc_controld.sdk import Address, Text
 from ecc_controld.settings import check, load_hall
 from ecc_controld.yamlfile import FilesInvalid, Problem
-from support.fakehall import DRIVERS, HALL, HEAD, DisplayOptions, Fake, Picture, hall, point, write
+from support.fakehall import DRIVERS, HALL, HEAD, DisplayOptions, Picture, hall, write
 
 
 def problems(folder: Path, text: str = HALL, **how: Any) -> tuple[Problem, ...]:
@@ -119,7 +122,7 @@ def test_files_are_merged_and_the_digest_covers_them_all(tmp_path: Path) -> None
     assert list(two.devices) == ["cam", "mic"]
     assert one.digest == load_hall(first, registry, secrets={}.get).digest
     assert one.digest != two.digest
-    (first / "cams.yaml").rename(first / "kams.yaml")
+    (first / "cams.yaml").rename(first / "dams.yaml")
     assert load_hall(first, registry, secrets={}.get).digest != one.digest
 
 
@@ -235,7 +238,7 @@ def test_a_hall_without_devices(tmp_path: Path, text: str) -> None:
         ("options: {cabinets: }", "}", "nothing here"),
         ("options: {cabinets: [1]}", "cabinets", "expected a whole number"),
         ("options: {warm: perhaps}", "perhaps", "option warm: expected on or off"),
-        ("options: {offset: .nan}", ".nan", "option offset: expected a number"),
+        ("options: {offset: nan}", "nan", "option offset: expected a number"),
         ("options: {model: VX100}", "VX100", "did you mean VX1000?"),
         ("options: {lines: 3}", "3}", "valid: 2, 4"),
         ("options: {picture: {dept: 1}}", "dept", "did you mean depth?"),
@@ -303,6 +306,13 @@ def test_two_devices_at_one_address(tmp_path: Path) -> None:
     assert problem.line == spot(text, "side:")[0] + 3
 
 
+def test_host_names_are_the_same_in_any_case(tmp_path: Path) -> None:
+    text = HALL.replace("tcp://10.20.1.10:5200", "tcp://Wall.lan").replace(
+        "tcp://10.20.1.11", "tcp://wall.LAN:7000"
+    )
+    assert "already the address of wall" in the_problem(tmp_path, text).message.en
+
+
 def test_one_host_with_two_ports_is_two_addresses(tmp_path: Path) -> None:
     assert hall(tmp_path, HALL.replace("tcp://10.20.1.11", "tcp://10.20.1.10:5201"))
 
@@ -340,60 +350,61 @@ def test_a_missing_driver_or_address(tmp_path: Path) -> None:
     assert [p.line for p in found] == [5, 6, 7, 8]
 
 
-# -- what a driver says about its points -----------------------------------------------------------------
+# -- anything at all -------------------------------------------------------------------------------------
 
-
-def broken(*points: Point, actions: Any = None) -> Registry:
-    class Broken(Fake):
-        def made(self) -> list[Point]:
-            self.actions = actions or {}
-            return list(points)
-
-    return Registry({"fake": Broken})
-
-
-FAKE = HEAD + "devices:\n  box: {driver: fake, address: 'tcp://10.20.0.1'}\n"
-
-
-@pytest.mark.parametrize(
-    ("points", "says"),
-    [
-        ([point("Power", Switch())], "'Power' is not a good name"),
-        ([point("a..b", Switch())], "'a..b' is not a good name"),
-        ([point("a", Switch(), after=frozenset({"b"}))], "a: after names b, which is no point"),
-        ([point("a", Switch(), disturbs=frozenset({"b"}))], "a: disturbs names b"),
-        ([point("a", Switch(), guard={"b": True})], "a: guard names b"),
-        ([point("a", Switch(), guard={"b": 7}), point("b", Choice({"x": 1}))], "a: guard b: expected one of x"),
-        ([point("a", Switch(), guard={"b": True}), point("b", Switch(), access="read")], "must be another point"),
-        ([point("a", Integer(0, 9), access="momentary")], "has no stop value"),
-        ([point("a", Switch(), disturbs=frozenset({"a"}))], "a and a disturb each other"),
-        (
-            [point("a", Switch(), disturbs=frozenset({"b"})), point("b", Switch(), disturbs=frozenset({"a"}))],
-            "a and b disturb each other",
-        ),
-        (
-            [
-                point("a", Switch(), after=frozenset({"b"})),
-                point("b", Switch(), after=frozenset({"c"})),
-                point("c", Switch(), after=frozenset({"a"})),
-            ],
-            "the order of points is a cycle: a -> b -> c -> a",
-        ),
-    ],
+WORDS = ["schema", "hall", "name", "timezone", "networks", "devices", "lists", "sources", "driver", "address"]
+WORDS += [
+    "options",
+    "presets",
+    "secret",
+    "gap",
+    "group",
+    "zone",
+    "input",
+    "zh",
+    "wall",
+    "display",
+    "picture",
+    "depth",
+]
+WORDS += [
+    "windows",
+    "corner",
+    "codes",
+    "model",
+    "1",
+    "on",
+    "tcp://10.20.0.1",
+    "200ms",
+    "null",
+    "",
+    "大屏",
+    "{",
+    "a.b",
+]
+SHAPES = st.recursive(
+    st.sampled_from(WORDS),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS), inner, max_size=5),
+    max_leaves=30,
 )
-def test_unsound_points_are_told_at_the_device(tmp_path: Path, points: list[Point], says: str) -> None:
-    problem = the_problem(tmp_path, FAKE, registry=broken(*points))
-    assert says in problem.message.en
-    assert at(problem) == (5, 3)
 
 
-def test_a_driver_that_breaks_is_a_problem_of_its_own(tmp_path: Path) -> None:
-    class Crash(Fake):
-        def made(self) -> list[Point]:
-            raise KeyError("oops")
-
-    problem = the_problem(tmp_path, FAKE, registry=Registry({"fake": Crash}))
-    assert "driver fake failed: KeyError: 'oops'" in problem.message.en
+@given(SHAPES, st.sampled_from(["", "devices", "device", "options"]))
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_shape_is_a_hall_or_a_problem(tmp_path: Path, shape: object, place: str) -> None:
+    base: Any = {"driver": "display", "address": "tcp://10.20.0.1"}
+    if place == "options":
+        shape = {"wall": {**base, "options": shape}}
+    elif place == "device":
+        shape = {"wall": {**base, **shape} if isinstance(shape, dict) else shape}
+    head = HEAD if place else ""
+    text = head + (f"devices: {json.dumps(shape)}\n" if place else json.dumps(shape))
+    found: tuple[Problem, ...] = ()
+    try:
+        hall(tmp_path, text)
+    except FilesInvalid as invalid:
+        found = invalid.problems
+    assert all(p.line >= 1 and p.column >= 1 and p.message.zh for p in found)
 
 
 # -- check -----------------------------------------------------------------------------------------------

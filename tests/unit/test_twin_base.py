@@ -76,7 +76,7 @@ async def running(kind: type[Twin]) -> AsyncIterator[Any]:
 
 
 class TcpClient:
-    """One connection; `chunks` are the pieces as they came, `end` how it ended."""
+    """One connection."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
@@ -91,6 +91,11 @@ class TcpClient:
     async def ask(self, line: str) -> str:
         await self.tell(line)
         return await self.hear()
+
+    async def end(self) -> bytes:
+        """What comes until the twin closes the session."""
+        async with asyncio.timeout(5):
+            return await self.reader.read()
 
 
 @asynccontextmanager
@@ -189,7 +194,7 @@ async def test_refuse_tcp_ends_sessions_refuses_new_ones_and_keeps_the_port() ->
     async with talk(LineTcp) as (twin, client):
         at = twin._at
         await twin.fault("refuse")
-        assert await client.reader.read() == b""
+        assert await client.end() == b""
         for _ in range(3):
             with pytest.raises(ConnectionRefusedError):
                 await asyncio.open_connection(*at)
@@ -350,7 +355,7 @@ async def test_reboot_drops_sessions_and_falls_to_power_on_values_once() -> None
     async with talk(LineTcp) as (twin, client):
         await client.ask("SET 5")
         await twin.fault("reboot")
-        assert await client.reader.read() == b""
+        assert await client.end() == b""
         assert not twin.faults
         async with tcp(twin) as second:
             assert await second.hear() == "HELLO"
@@ -369,7 +374,7 @@ async def test_reboot_forgets_motions() -> None:
 async def test_single_session_turns_others_away_until_the_first_leaves() -> None:
     async with talk(LoneTcp) as (twin, client):
         async with tcp(twin) as second:
-            assert await second.reader.read() == b""
+            assert await second.end() == b""
         assert await client.ask("GET") == "VAL 0"
         client.writer.close()
         await until(lambda: not twin.peers)
@@ -401,7 +406,7 @@ async def test_close_leaves_nothing_behind() -> None:
         await twin.close()
         assert not twin._tasks
         assert not twin.peers
-        assert await client.reader.read() == b""
+        assert await client.end() == b""
         with socket.socket() as other:
             other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             other.bind(at)

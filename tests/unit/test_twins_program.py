@@ -271,6 +271,33 @@ async def test_it_ends_with_its_parent_even_by_kill_9(way: str) -> None:
     await until(lambda: gone(child))
 
 
+DAEMON = """
+import asyncio
+from pathlib import Path
+from ecc_controld.twins.child import TwinsProcess
+
+async def main():
+    twins = await TwinsProcess.start(Path("plain"), program={program})
+    print(twins.pid, flush=True)
+    await twins.ended()
+
+asyncio.run(main())
+"""
+
+
+async def test_the_daemons_child_ends_with_it_even_by_kill_9() -> None:
+    daemon = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", DAEMON.format(program=PROGRAM), stdout=asyncio.subprocess.PIPE
+    )
+    assert daemon.stdout is not None
+    async with asyncio.timeout(20):
+        child = int(await daemon.stdout.readline())
+    assert not gone(child)
+    daemon.kill()
+    await daemon.wait()
+    await until(lambda: gone(child))
+
+
 async def test_a_parent_that_has_ended_before_is_noticed() -> None:
     other = await asyncio.create_subprocess_exec(sys.executable, "-c", "")
     await other.wait()
@@ -314,15 +341,16 @@ import os, signal, sys, time
 if {stubborn}:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 print("thinking", os.getpid(), file=sys.stderr, flush=True)
-time.sleep(60)
+time.sleep(600)
 """
 
 
 @pytest.mark.parametrize("stubborn", [False, True])
 async def test_a_child_that_is_never_ready_is_killed(stubborn: bool) -> None:
     program = (sys.executable, "-c", MUTE.format(stubborn=stubborn))
-    with pytest.raises(TwinsError, match=r"(?s)not ready within 2 s.*thinking") as caught:
-        await TwinsProcess.start(HERE, program=program, ready_s=2.0, stop_s=0.2)
+    async with asyncio.timeout(30):
+        with pytest.raises(TwinsError, match=r"(?s)not ready within 2 s.*thinking") as caught:
+            await TwinsProcess.start(HERE, program=program, ready_s=2.0, stop_s=0.2)
     assert gone(int(str(caught.value).split()[-1]))
 
 
@@ -340,3 +368,44 @@ def test_addresses() -> None:
     for wrong in ("127.0.0.1:80", "tcp://127.0.0.1", "", "tcp://h:99999"):
         with pytest.raises(ValueError):
             parse_address(wrong)
+
+
+CONFIG = """
+schema: 1
+hall: {name: {zh: 县应急指挥大厅, en: County hall}, timezone: Asia/Shanghai}
+networks: [10.20.0.0/16]
+devices:
+  wall: {driver: pjlink, name: 主显示屏, group: display, address: "tcp://10.20.1.30:4352", secret: wall}
+  matrix: {driver: videohub, name: 矩阵, group: matrix, address: "tcp://10.20.1.20:9990"}
+  cam1: {driver: visca, name: 摄像机, group: camera, address: "udp://10.20.3.21:52381", presets: {overview: 1}}
+"""
+
+
+async def test_the_twins_of_a_configured_hall(tmp_path: Path) -> None:
+    (tmp_path / "hall.yaml").write_text(CONFIG, encoding="utf-8")
+    process = await TwinsProcess.start(tmp_path)
+    try:
+        assert {name: address.scheme for name, address in process.addresses.items()} == {
+            "wall": "tcp",
+            "matrix": "tcp",
+            "cam1": "udp",
+        }
+        wall = process.addresses["wall"]
+        reader, writer = await asyncio.open_connection(wall.host, wall.port)
+        async with asyncio.timeout(5):
+            assert (await reader.readuntil(b"\r")).startswith(b"PJLINK 1 "), "a configured secret is asked for"
+        writer.close()
+        await writer.wait_closed()
+        async with aiohttp.ClientSession(process.control_url) as http:
+            status, problem = await call(http, "POST", "/twins/wall/poke", json={"point": "powr", "value": True})
+            assert (status, problem["nearest"]) == (422, "power")
+            status, _ = await call(http, "POST", "/twins/cam1/poke", json={"point": "power", "value": "off"})
+            assert status == 200
+    finally:
+        await process.stop()
+
+
+async def test_an_invalid_configuration_is_told_with_its_place(tmp_path: Path) -> None:
+    (tmp_path / "hall.yaml").write_text(CONFIG.replace("visca", "visa"), encoding="utf-8")
+    with pytest.raises(TwinsError, match=r"(?s)code 2.*hall\.yaml:8:18: .*visa"):
+        await TwinsProcess.start(tmp_path)

@@ -357,6 +357,16 @@ def test_fields_know_what_was_never_taken() -> None:
     assert len(problems) == 3
 
 
+def test_a_flood_of_errors_is_counted() -> None:
+    problems = Problems()
+    for line in range(1, 701):
+        problems.add(Mark("f", line), "坏", "bad", ["word"], "wrd")
+    told = problems.all()
+    assert len(problems) == 700
+    assert len(told) == 501
+    assert (told[-1].line, told[-1].message.en) == (501, "200 more errors are not listed")
+
+
 def test_many_valid_names_are_cut_in_the_sentence_only() -> None:
     problems = Problems()
     problems.add(Mark("f"), "坏", "bad", [f"out.{n}" for n in range(1, 41)], "out.41")

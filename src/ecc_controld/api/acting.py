@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from aiohttp import web
 
 from ecc_controld.control.law import Event
 from ecc_controld.control.run import Run
 from ecc_controld.hall.store import Entry
+from ecc_controld.link.reasons import sentence
 from ecc_controld.sdk.point import BadValue, Value
 from ecc_controld.sdk.text import Text
 
 from . import shapes
-from .context import CONTEXT
+from .context import CONTEXT, Context
 from .problems import Problem, unknown
-from .reading import DEVICE, RUN, scene_of
-from .request import body_of, press_of, refuse_stale, reply, wait_of
+from .reading import DEVICE, RUN, card_of, scene_of
+from .request import SHOWN, body_of, press_of, refuse_stale, reply, wait_of
 from .schemas import ActivateBody, StandDownBody, Strict, ValueBody
 
 POINT = Text("点位", "point")
@@ -34,12 +33,12 @@ async def activate(request: web.Request) -> web.Response:
     body, raw = await body_of(request, ActivateBody)
     press = press_of(request, raw, stand_down=body.stand_down, drill=body.drill)
     wait_s = wait_of(request)
-    known = context.engine.arbiter.known_key(press)
+    known = await context.engine.arbiter.known_key(press)
     if known is not None:
-        return await _first_run(request, known)
+        return await _first_run(request, known, wait_s)
     scene = scene_of(request)
     if body.params:
-        names = ", ".join(sorted(body.params))
+        names = ", ".join(sorted(name[:80] for name in body.params)[:SHOWN])
         raise Problem(
             422, "unknown_param", Text(f"场景没有参数 {names}", f"the scene has no parameters: {names}"), valid=[]
         )
@@ -54,9 +53,9 @@ async def stand_down(request: web.Request) -> web.Response:
     body, raw = await body_of(request, StandDownBody)
     press = press_of(request, raw, stand_down=True, drill=body.drill)
     wait_s = wait_of(request)
-    known = context.engine.arbiter.known_key(press)
+    known = await context.engine.arbiter.known_key(press)
     if known is not None:
-        return await _first_run(request, known)
+        return await _first_run(request, known, wait_s)
     target = None if body.scene is None else scene_of(request, body.scene)
     refuse_stale(request)
     run = await context.engine.arbiter.stand_down(press, target)
@@ -65,14 +64,17 @@ async def stand_down(request: web.Request) -> web.Response:
     return await _answer(request, run, wait_s)
 
 
-async def _first_run(request: web.Request, run_id: str) -> web.Response:
-    """The answer to a key's second use: the run that the first one opened."""
-    from .reading import _card
-
-    card = await _card(request.app[CONTEXT], run_id)
+async def _first_run(request: web.Request, run_id: str, wait_s: float | None) -> web.Response:
+    """The answer to a key's second use: the run that the first one opened, if it opened one."""
+    if not run_id:
+        return reply({"run": None})
+    run = request.app[CONTEXT].engine.runs.get(run_id)
+    if run is not None:
+        return await _answer(request, run, wait_s)
+    card = await card_of(request.app[CONTEXT], run_id, all_points=False)
     if card is None:
         raise unknown(RUN, run_id, [])
-    return reply({"run": card}, 202 if card["state"] == "open" else 200)
+    return reply({"run": card}, 202 if wait_s is None else 200)
 
 
 async def _answer(request: web.Request, run: Run, wait_s: float | None) -> web.Response:
@@ -145,6 +147,7 @@ async def hold(request: web.Request) -> web.Response:
         )
     value = _value_for(entry, body.value)
     refuse_stale(request)
+    _refuse_asleep(context, entry.device)
     state = context.engine.store.devices[entry.device]
     if state.link != "online":
         raise Problem(409, "offline", Text("设备不在线", f"{entry.device} is not online"), reason=state.reason)
@@ -155,31 +158,30 @@ async def hold(request: web.Request) -> web.Response:
 async def act(request: web.Request) -> web.Response:
     """Send a one-shot action, at most once; answers with what became of it."""
     context = request.app[CONTEXT]
-    await body_of(request, Nothing)
+    _, raw = await body_of(request, Nothing)
     device, action = request.match_info["id"], request.match_info["name"]
     units = context.engine.units
     if device not in units:
         raise unknown(DEVICE, device, units)
     if action not in units[device].driver.actions:
         raise unknown(ACTION, action, units[device].driver.actions)
-    refuse_stale(request)
-    told: asyncio.Future[tuple[str, str]] = asyncio.get_running_loop().create_future()
-    state = ["due", ""]
+    press = press_of(request, raw)
+    if context.engine.arbiter.keys.known(press) is None:
+        refuse_stale(request)
+        _refuse_asleep(context, device)
+    asked = await context.engine.deeds.act(device, action, press)
+    over = await asked.wait(ACTION_S)
+    deed = asked.deed
+    body = {"device": device, "action": action, "state": deed.state, "reason": deed.reason or None}
+    return reply({"action": body}, 200 if over else 202)
 
-    def tell(_: str, word: str, reason: str) -> None:
-        state[:] = [word, reason]
-        if word != "sent" and not told.done():
-            told.set_result((word, reason))
 
-    context.engine.keepers[device].do(action, tell)
-    try:
-        async with asyncio.timeout(ACTION_S):
-            await told
-    except TimeoutError:
-        pass
-    word, reason = state
-    body = {"action": {"device": device, "action": action, "state": word, "reason": reason or None}}
-    return reply(body, 200 if word == "acknowledged" else 202)
+def _refuse_asleep(context: Context, device: str) -> None:
+    """Nothing is moved by hand on a device that is out of service or only observed."""
+    code = context.engine.asleep(device)
+    text = None if code is None else sentence(code)
+    if code is not None and text is not None:
+        raise Problem(409, code, text)
 
 
 async def retry(request: web.Request) -> web.Response:
@@ -195,20 +197,23 @@ async def skip(request: web.Request) -> web.Response:
 async def _person(request: web.Request, event: Event) -> web.Response:
     context = request.app[CONTEXT]
     await body_of(request, Nothing)
-    run = context.engine.runs.get(request.match_info["id"])
-    if run is None:
-        raise unknown(RUN, request.match_info["id"], [one.id for one in context.engine.runs.lately()])
+    run_id, press = request.match_info["id"], press_of(request, b"")
+    card = await card_of(context, run_id)
+    if card is None:
+        raise unknown(RUN, run_id, [one.id for one in context.engine.runs.lately()])
     entry = entry_of(request)
-    if entry.name not in run.cards:
-        raise unknown(POINT, entry.name, run.cards)
+    names = [one["point"] for one in card["points"]]
+    if entry.name not in names:
+        raise unknown(POINT, entry.name, names)
     refuse_stale(request)
-    card = run.cards[entry.name]
     wish = entry.living
-    if wish is None or wish.number != card.number:
+    if wish is None or wish.run != run_id:
         raise Problem(409, "gone", Text("该项已被更新的设定取代", "a newer wish has replaced this one"))
+    if event is Event.RETRY:
+        _refuse_asleep(context, entry.device)
     keeper = context.engine.keepers[entry.device]
     keeper.ledger.fire(entry, event, context.now())
     context.engine.supervisors[entry.device].dial_now()
     keeper.wake()
-    context.engine.acceptance.note_event(str(event), run=run.id, point=entry.name, by=press_of(request, b"").by)
-    return reply({"run": shapes.run(context, run, all_points=False)}, 202)
+    context.engine.acceptance.note_event(str(event), run=run_id, point=entry.name, by=press.by)
+    return reply({"run": await card_of(context, run_id, all_points=False)}, 202)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import TYPE_CHECKING
 
 from aiohttp import web
+from prometheus_client.registry import Collector
 
 from ecc_controld.control.engine import Engine
 from ecc_controld.control.stamp import rfc3339
@@ -33,7 +34,11 @@ class DeviceFacts:
 
 @dataclass(eq=False)
 class Context:
-    """The running hall behind the API. `zone` is the hall's own time zone, `twins` the twins' control URL."""
+    """The running hall behind the API. `zone` is the hall's own time zone, `twins` the twins' control URL.
+
+    `measures`: what others measure, for /metrics.
+    `observe_only`: the whole hall is only looked at.
+    """
 
     engine: Engine
     name: Text
@@ -44,6 +49,8 @@ class Context:
     simulated: bool
     twins: str | None
     events: Events
+    measures: Sequence[Collector] = ()
+    observe_only: bool = False
 
     @property
     def scenes(self) -> Mapping[str, Scene]:

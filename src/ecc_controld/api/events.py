@@ -34,6 +34,7 @@ class Events:
         self.boot = boot
         self.ring: deque[tuple[int, bytes]] = deque(maxlen=RING)
         self.number = 0
+        self.clients = 0
         self._points: dict[str, Entry] = {}
         self._devices: dict[str, DeviceState] = {}
         self._runs: dict[str, Run] = {}
@@ -54,7 +55,7 @@ class Events:
         """The events behind number `seen`, waiting for the next; None: it fell off the ring, or all is over."""
         while self.number == seen and not self._closed:
             await self._news.wait()
-        if self._closed or not self.ring or self.ring[0][0] > seen + 1:
+        if self._closed or not self.holds(seen):
             return None
         behind = self.number - seen
         return [data for _, data in list(self.ring)[-behind:]]
@@ -71,7 +72,7 @@ class Events:
     def encode(self, kind: str, body: dict[str, Any], number: int) -> bytes:
         """One event as bytes."""
         text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-        return f"id: {self.boot}-{number}\nevent: {kind}\ndata: {text}\n\n".encode()
+        return f"id: {self.boot}-{number}\nevent: {kind}\ndata: {text}\n\n".encode(errors="replace")
 
     def flush(self) -> None:
         """Encode what changed now."""

@@ -41,6 +41,7 @@ class _Hall(Collector):
             wishes,
             verdicts,
             GaugeMetricFamily("ecc_points_not_as_wanted", "Wanted points that are not proved true", value=missed),
+            GaugeMetricFamily("ecc_event_streams", "Clients of GET /events", value=self._context.events.clients),
             GaugeMetricFamily("ecc_alarms", "Standing alarms", value=len(engine.store.alarms)),
             GaugeMetricFamily(
                 "ecc_journal_failing",
@@ -53,5 +54,8 @@ class _Hall(Collector):
 async def metrics(request: web.Request) -> web.Response:
     """The metrics of this moment."""
     registry = CollectorRegistry()
-    registry.register(_Hall(request.app[CONTEXT]))
+    context = request.app[CONTEXT]
+    registry.register(_Hall(context))
+    for measure in context.measures:
+        registry.register(measure)
     return web.Response(body=generate_latest(registry), headers={"Content-Type": "text/plain; version=0.0.4"})

@@ -12,8 +12,10 @@ from .routes import ROUTES, Route
 from .schemas import ProblemDocument
 
 REF = "#/components/schemas/{model}"
+EVERYWHERE = (403, 500)
+"""What every path can answer: a foreign host or site, and a fault of ours."""
+KEYED = {"Idempotency-Key": "a repeated key returns what the first press came to (kept 24 hours)"}
 PRESS = {
-    "Idempotency-Key": "a repeated key returns the first run",
     "Pressed-At": "when it was pressed (RFC 3339, the server's time); older than 5 s is answered 410",
     "ECC-Client": "panel, eccctl or api",
 }
@@ -35,7 +37,8 @@ def document(version: str) -> dict[str, Any]:
         "summary": "This document",
         "operationId": "openapi",
         "responses": {
-            "200": {"description": "OK", "content": {"application/json": {"schema": {"type": "object"}}}}
+            "200": {"description": "OK", "content": {"application/json": {"schema": {"type": "object"}}}},
+            **{str(status): _problem(names[ProblemDocument, "validation"]) for status in EVERYWHERE},
         },
     }
     return {
@@ -44,6 +47,10 @@ def document(version: str) -> dict[str, Any]:
         "paths": paths,
         "components": {"schemas": schemas["$defs"]},
     }
+
+
+def _problem(schema: Any) -> dict[str, Any]:
+    return {"description": "Problem", "content": {"application/problem+json": {"schema": schema}}}
 
 
 def _operation(route: Route, names: dict[Any, Any]) -> dict[str, Any]:
@@ -55,11 +62,11 @@ def _operation(route: Route, names: dict[Any, Any]) -> dict[str, Any]:
         {"name": name, "in": "query", "description": text, "schema": {"type": "string"}}
         for name, text in route.query.items()
     ]
-    if route.press:
-        parameters += [
-            {"name": name, "in": "header", "description": text, "schema": {"type": "string"}}
-            for name, text in PRESS.items()
-        ]
+    headers = {**(KEYED if route.keyed else {}), **(PRESS if route.press else {})}
+    parameters += [
+        {"name": name, "in": "header", "description": text, "schema": {"type": "string"}}
+        for name, text in headers.items()
+    ]
     operation: dict[str, Any] = {
         "summary": route.summary,
         "operationId": route.handler.__name__,
@@ -76,11 +83,8 @@ def _operation(route: Route, names: dict[Any, Any]) -> dict[str, Any]:
             for status, model in route.answers.items()
         },
     }
-    for status in route.problems:
-        operation["responses"][str(status)] = {
-            "description": "Problem",
-            "content": {"application/problem+json": {"schema": names[ProblemDocument]}},
-        }
+    for status in sorted({*route.problems, *EVERYWHERE}):
+        operation["responses"][str(status)] = _problem(names[ProblemDocument])
     if route.body is not None:
         operation["requestBody"] = {
             "required": False,

@@ -12,11 +12,19 @@ import structlog
 from aiohttp import web
 
 from ecc_controld.control.acceptance import Refused
+from ecc_controld.journal import JournalError
 from ecc_controld.sdk.text import Text
+
+from .context import CONTEXT
 
 log = structlog.get_logger("api")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def encode(body: object) -> bytes:
+    """JSON as UTF-8. Half a surrogate pair, which a request can smuggle in, becomes a question mark."""
+    return json.dumps(body, ensure_ascii=False).encode(errors="replace")
 
 
 class Problem(Exception):
@@ -42,7 +50,7 @@ class Problem(Exception):
         }
         return web.Response(
             status=self.status,
-            body=json.dumps(document, ensure_ascii=False).encode(),
+            body=encode(document),
             content_type="application/problem+json",
             headers={"Cache-Control": "no-store"},
         )
@@ -64,7 +72,9 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     except Problem as problem:
         return problem.response()
     except Refused as refused:
-        return Problem(refused.status, refused.code, refused.text, **refused.helps).response()
+        return Problem(refused.status, refused.code, refused.text, **_told(request, refused.helps)).response()
+    except JournalError as error:
+        return Problem(503, error.code, error.text).response()
     except web.HTTPNotFound:
         return Problem(404, "no_such_path", Text("没有这个路径", f"no such path: {request.path[:200]}")).response()
     except web.HTTPMethodNotAllowed as error:
@@ -75,11 +85,22 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         return response
     except web.HTTPRequestEntityTooLarge:
         return Problem(413, "too_large", Text("请求体过大", "the body is too large")).response()
+    except web.RequestPayloadError:
+        return Problem(400, "bad_body", Text("请求体传输有误", "the body was not sent properly")).response()
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        return Problem(error.status, "http", Text(error.reason, error.reason)).response()
+        text = Text(f"请求无法处理（HTTP {error.status}）", error.reason)
+        return Problem(error.status, "http", text).response()
     except Exception:
         log.exception("request failed", code="internal", method=request.method, path=request.path)
         text = Text("程序内部错误，已记入日志", "an internal error; it is in the log")
         return Problem(500, "internal", text).response()
+
+
+def _told(request: web.Request, helps: dict[str, Any]) -> dict[str, Any]:
+    """What helps, with the time of a hold as people read it."""
+    held = helps.get("held_by")
+    if held is None:
+        return helps
+    return {**helps, "held_by": {**held, "since": request.app[CONTEXT].time(held["since"])}}

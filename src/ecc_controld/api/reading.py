@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import statistics
+from typing import Any
 
 from aiohttp import web
 from pydantic import BaseModel
 
-from ecc_controld.control.cards import stored_card
 from ecc_controld.hall import plan as planning
 from ecc_controld.link.reasons import sentence
 from ecc_controld.scene.model import Scene, Want
@@ -111,29 +111,33 @@ async def runs(request: web.Request) -> web.Response:
     key = request.query.get("key")
     if key is not None:
         row = await journal.run_by_key(key)
-        known = context.engine.arbiter.keys.get(key)
-        run_id = known[0] if known else None if row is None else row.run
-        found = [] if run_id is None else [await _card(context, run_id)]
+        run_id = context.engine.arbiter.keys.run_of(key) or (None if row is None else row.run)
+        found = [] if not run_id else [await card_of(context, run_id)]
         return reply({"runs": [card for card in found if card is not None], "next": None})
     limit = number_in(request, "limit", 50, 1, 200)
-    rows = await journal.runs(limit=limit, before=request.query.get("before"))
-    cards = [(await _card(context, row.id)) or stored_card(row) for row in rows]
-    return reply({"runs": cards, "next": rows[-1].id if len(rows) == limit else None})
+    before = request.query.get("before")
+    rows = {row.id: row for row in await journal.runs(limit=limit, before=before)}
+    # Of a run that began while the disk failed only the memory knows.
+    live = {one.id: one for one in context.engine.runs.lately() if before is None or one.id < before}
+    ids = sorted({*rows, *live}, reverse=True)[:limit]
+    cards = [shapes.run(context, live[one]) if one in live else shapes.stored(context, rows[one]) for one in ids]
+    return reply({"runs": cards, "next": ids[-1] if len(ids) == limit else None})
 
 
-async def _card(context: Context, run_id: str) -> dict[str, object] | None:
+async def card_of(context: Context, run_id: str, *, all_points: bool = True) -> dict[str, Any] | None:
+    """The card of a run, live or from the journal; None if there is none."""
     live = context.engine.runs.get(run_id)
     if live is not None:
-        return shapes.run(context, live)
+        return shapes.run(context, live, all_points=all_points)
     row = await context.engine.journal.run(run_id)
-    return None if row is None else stored_card(row)
+    return None if row is None else shapes.stored(context, row, all_points=all_points)
 
 
 async def run(request: web.Request) -> web.Response:
     """One run's card, whole."""
     context = request.app[CONTEXT]
     run_id = request.match_info["id"]
-    card = await _card(context, run_id)
+    card = await card_of(context, run_id)
     if card is None:
         raise unknown(RUN, run_id, [one.id for one in context.engine.runs.lately()])
     return reply(card)

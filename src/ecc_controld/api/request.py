@@ -15,7 +15,7 @@ from ecc_controld.control.acceptance import Press
 from ecc_controld.control.stamp import from_rfc3339
 from ecc_controld.sdk.text import Text
 
-from .problems import Problem
+from .problems import Problem, encode
 from .schemas import Strict
 
 B = TypeVar("B", bound=Strict)
@@ -26,13 +26,15 @@ BODY_LIMIT = 64 * 1024
 STALE_S = 5.0
 """A press older than this does nothing any more."""
 KEY_LIMIT = 128
+SHOWN = 20
+"""How many wrong fields an answer names."""
 
 
 def reply(body: object, status: int = 200) -> web.Response:
     """JSON, never cached."""
     return web.Response(
         status=status,
-        body=json.dumps(body, ensure_ascii=False).encode(),
+        body=encode(body),
         content_type="application/json",
         headers={"Cache-Control": "no-store"},
     )
@@ -47,6 +49,7 @@ async def body_of(request: web.Request, model: type[B]) -> tuple[B, bytes]:
         raise Problem(408, "slow_body", Text("请求体迟迟未到", "the body did not arrive in time")) from None
     try:
         data = json.loads(raw or b"{}")
+        json.dumps(data, ensure_ascii=False).encode()  # half a surrogate pair could be neither stored nor told
     except (ValueError, RecursionError):
         raise Problem(400, "bad_json", Text("请求体不是有效的 JSON", "the body is not valid JSON")) from None
     try:
@@ -56,8 +59,8 @@ async def body_of(request: web.Request, model: type[B]) -> tuple[B, bytes]:
 
 
 def _invalid(error: ValidationError, model: type[Strict]) -> Problem:
-    first = error.errors(include_url=False, include_context=False, include_input=False)
-    where = [{"field": ".".join(map(str, one["loc"])), "problem": one["msg"]} for one in first]
+    found = error.errors(include_url=False, include_context=False, include_input=False)[:SHOWN]
+    where = [{"field": ".".join(map(str, one["loc"]))[:80], "problem": one["msg"][:200]} for one in found]
     fields = sorted(model.model_fields)
     text = Text(
         "请求体字段有误：" + "；".join(one["field"] or "整体" for one in where),

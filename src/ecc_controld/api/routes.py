@@ -16,7 +16,10 @@ API = "/api/v1"
 
 @dataclass(frozen=True)
 class Route:
-    """One operation: `answers` maps a status to its model; `query` and `headers` map names to what they mean."""
+    """One operation: `answers` maps a status to its model, `query` names to what they mean.
+
+    `press`: it may carry `Pressed-At`; `keyed`: also an `Idempotency-Key`.
+    """
 
     method: str
     path: str
@@ -26,6 +29,7 @@ class Route:
     body: type[BaseModel] | None = None
     query: dict[str, str] = field(default_factory=dict)
     press: bool = False
+    keyed: bool = False
     problems: tuple[int, ...] = ()
     media: str = "application/json"
 
@@ -83,7 +87,8 @@ ROUTES: tuple[Route, ...] = (
         {200: S.ActionAnswer, 202: S.ActionAnswer},
         body=acting.Nothing,
         press=True,
-        problems=(400, 404, 408, 410, 413, 422),
+        keyed=True,
+        problems=(400, 404, 408, 409, 410, 413, 422, 503),
     ),
     Route("GET", f"{API}/scenes", reading.scenes, "All scenes", {200: S.Scenes}),
     Route(
@@ -106,6 +111,7 @@ ROUTES: tuple[Route, ...] = (
         body=S.ActivateBody,
         query=WAIT,
         press=True,
+        keyed=True,
         problems=(400, 404, 408, 409, 410, 413, 422, 503),
     ),
     Route(
@@ -117,6 +123,7 @@ ROUTES: tuple[Route, ...] = (
         body=S.StandDownBody,
         query=WAIT,
         press=True,
+        keyed=True,
         problems=(400, 404, 408, 409, 410, 413, 422, 503),
     ),
     Route(
@@ -130,9 +137,9 @@ ROUTES: tuple[Route, ...] = (
             "limit": "how many, 1 to 200",
             "before": "only runs whose id sorts before this one",
         },
-        problems=(422,),
+        problems=(422, 503),
     ),
-    Route("GET", f"{API}/runs/{{id}}", reading.run, "One run's card, whole", {200: S.Run}, problems=(404,)),
+    Route("GET", f"{API}/runs/{{id}}", reading.run, "One run's card, whole", {200: S.Run}, problems=(404, 503)),
     Route(
         "POST",
         f"{API}/runs/{{id}}/points/{{point}}/retry",
@@ -141,7 +148,7 @@ ROUTES: tuple[Route, ...] = (
         {202: S.RunAnswer},
         body=acting.Nothing,
         press=True,
-        problems=(400, 404, 408, 409, 410, 413, 422),
+        problems=(400, 404, 408, 409, 410, 413, 422, 503),
     ),
     Route(
         "POST",
@@ -151,7 +158,7 @@ ROUTES: tuple[Route, ...] = (
         {202: S.RunAnswer},
         body=acting.Nothing,
         press=True,
-        problems=(400, 404, 408, 409, 410, 413, 422),
+        problems=(400, 404, 408, 409, 410, 413, 422, 503),
     ),
     Route("GET", f"{API}/alarms", reading.alarms, "Standing alarms", {200: S.Alarms}),
     Route(

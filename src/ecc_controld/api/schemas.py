@@ -60,6 +60,7 @@ class Hall(Answer):
     wanted: int
     as_wanted: int
     simulated: bool
+    observe_only: bool
     twins: str | None
     boot: str
     version: str
@@ -92,6 +93,7 @@ class Device(Answer):
     identity: Identity | None
     last_exchange_age_s: float | None
     in_service: bool
+    observe_only: bool
 
 
 class Devices(Answer):

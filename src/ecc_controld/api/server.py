@@ -48,10 +48,7 @@ def build(context: Context) -> web.Application:
 
 
 async def _index(request: web.Request) -> web.StreamResponse:
-    index = PANEL / "index.html"
-    if not index.is_file():
-        raise web.HTTPNotFound
-    return web.FileResponse(index)
+    return web.FileResponse(PANEL / "index.html")
 
 
 async def _headers(request: web.Request, response: web.StreamResponse) -> None:
@@ -68,16 +65,27 @@ async def _careful(request: web.Request, handler: Handler) -> web.StreamResponse
     A name that merely resolves to loopback (DNS rebinding) or a foreign Origin would let any web page in the
     officer's browser switch the hall.
     """
-    host = urlsplit(f"//{request.headers.get('Host', '')}").hostname or ""
-    if not _is_loopback(host):
+    if not _is_loopback(_host_of(f"//{request.headers.get('Host', '')}")):
         text = Text("请用本机地址访问", "use a loopback address: no account exists yet")
         raise Problem(403, "wrong_host", text, valid=list(LOOPBACK))
     origin = request.headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("Host"):
+    if origin is not None and not _same_site(origin, request.headers.get("Host", "")):
         raise Problem(
             403, "wrong_origin", Text("不接受其他网站的请求", "requests of other sites are not accepted")
         )
     return await handler(request)
+
+
+def _host_of(url: str) -> str:
+    """The host name of a URL; empty for one that is none."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _same_site(origin: str, host: str) -> bool:
+    return bool(_host_of(origin)) and urlsplit(origin).netloc.lower() == host.lower()
 
 
 def _is_loopback(host: str) -> bool:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ecc_controld.control.cards import run_json
-from ecc_controld.control.run import Run
+from ecc_controld.control.cards import run_json, stored_card
+from ecc_controld.control.run import FINE, Run
+from ecc_controld.control.stamp import from_rfc3339
 from ecc_controld.hall.store import Alarm, DeviceState, Entry
+from ecc_controld.journal import RunRow
 from ecc_controld.link.reasons import sentence
 from ecc_controld.scene.model import Scene
 
@@ -27,12 +29,13 @@ def hall(context: Context) -> dict[str, Any]:
         "since": None if active is None else context.time(active.since),
         "by": None if active is None else active.by,
         "run": None if active is None else active.run,
-        "verdict": None if run is None or run.verdict is None else str(run.verdict),
+        "verdict": None if active is None else active.verdict if run is None else run.verdict and str(run.verdict),
         "holds": active is not None and active.holds,
         "drill": active is not None and active.drill,
         "wanted": len(entries),
         "as_wanted": sum(1 for e in entries if e.life is not None and e.life.as_wanted),
         "simulated": context.simulated,
+        "observe_only": context.observe_only,
         "twins": context.twins,
         "boot": context.boot,
         "version": context.version,
@@ -69,6 +72,7 @@ def device(context: Context, state: DeviceState) -> dict[str, Any]:
         if state.heard_at is None
         else round(max(0.0, context.now() - state.heard_at), 3),
         "in_service": state.in_service,
+        "observe_only": state.observe_only,
     }
 
 
@@ -144,6 +148,16 @@ def scene_whole(context: Context, one: Scene) -> dict[str, Any]:
 def run(context: Context, one: Run, *, all_points: bool = True) -> dict[str, Any]:
     """GET /runs/{id}, or the short form with only the points that are not fine."""
     return run_json(one, context.now(), context.zone, all_points=all_points)
+
+
+def stored(context: Context, row: RunRow, *, all_points: bool = True) -> dict[str, Any]:
+    """The same of a run that only the journal knows."""
+    card = stored_card(row)
+    for name in ("opened", "closed"):
+        card[name] = None if card[name] is None else context.time(from_rfc3339(card[name]))
+    if not all_points:
+        card["points"] = [one for one in card["points"] if one["outcome"] not in FINE]
+    return card
 
 
 def alarm(context: Context, one: Alarm) -> dict[str, Any]:

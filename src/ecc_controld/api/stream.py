@@ -20,6 +20,7 @@ async def events(request: web.Request) -> web.StreamResponse:
     )
     await response.prepare(request)
     seen = _resumed(request)
+    source.clients += 1
     try:
         if seen is None:
             seen = await _snapshot(request, response)
@@ -35,6 +36,8 @@ async def events(request: web.Request) -> web.StreamResponse:
     except (ConnectionError, TimeoutError):
         if request.transport is not None:
             request.transport.abort()
+    finally:
+        source.clients -= 1
     return response
 
 

@@ -10,21 +10,17 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import NoReturn
 
-from rich.console import Console
+from ecc_controld import __version__, places
 
-from ecc_controld import __version__
-
-from . import verbs
+from . import local, verbs
 from .http import Api, BadUrl, Refusal, Unreachable
+from .screen import console
 from .words import Lang, pick
 
 URL = "http://127.0.0.1:8080"
-PIPE_WIDTH = 200
-"""The width of tables in a pipe, where no line should fold."""
 NEGATIVE = re.compile(r"-\.?\d")
 INTERRUPTED = 130
 EXITS = """\
@@ -42,6 +38,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     as_json: bool = getattr(args, "json", False)
     if args.verb == "check":
         return check(args.config, args.scenes, lang, as_json=as_json)
+    if args.verb in local.VERBS:
+        return local.run(
+            args, getattr(args, "url", None) or os.environ.get("ECCCTL_URL") or URL, lang, as_json=as_json
+        )
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show Chinese shows what it can
     url = getattr(args, "url", None) or os.environ.get("ECCCTL_URL") or URL
@@ -117,12 +117,6 @@ def check(config: Path, scenes: Path, lang: Lang, *, as_json: bool) -> int:
     return verbs.USAGE if found else verbs.READY
 
 
-def console() -> Console:
-    """Standard output for people: no markup, so that a name in brackets stays a name."""
-    width = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else PIPE_WIDTH
-    return Console(markup=False, highlight=False, emoji=False, width=width)
-
-
 def language(environment: os._Environ[str] | dict[str, str]) -> Lang:
     """Chinese, unless the locale says English."""
     for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
@@ -174,8 +168,9 @@ def _parser() -> argparse.ArgumentParser:
         listing.add_argument("--limit", type=int, metavar="N", help="最多几条 / at most so many")
     verb("run", "一次切换的成绩单 / one run's card").add_argument("run", metavar="ID")
     checking = verb("check", "离线检查配置和场景 / check the files without a daemon")
-    checking.add_argument("--config", type=Path, default=_sample("config"), metavar="DIR")
-    checking.add_argument("--scenes", type=Path, default=_sample("scenes"), metavar="DIR")
+    checking.add_argument("--config", type=Path, default=places.folder("config"), metavar="DIR")
+    checking.add_argument("--scenes", type=Path, default=places.folder("scenes"), metavar="DIR")
+    local.add(verb)
     return parser
 
 
@@ -214,12 +209,6 @@ def _seconds(text: str) -> float:
     if not 0 <= found <= verbs.WAIT_LIMIT_S:
         raise argparse.ArgumentTypeError(f"0 … {verbs.WAIT_LIMIT_S:g} 秒 / seconds: {text.strip()!r}")
     return found
-
-
-def _sample(name: str) -> Path:
-    """The folder in the working directory, else the sample hall that comes with the program."""
-    here = Path(name)
-    return here if here.is_dir() else Path(str(files("ecc_controld"))) / "sample" / name
 
 
 if __name__ == "__main__":

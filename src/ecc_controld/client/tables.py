@@ -59,6 +59,8 @@ def _device(row: Row, lang: Lang) -> list[Cell]:
     note = said(row.get("reason_text"), lang) or str(row.get("reason") or "")
     if not row.get("in_service", True):
         note = pick(Text("停用", "out of service"), lang) + (f" · {note}" if note else "")
+    if row.get("observe_only"):
+        note = pick(Text("只观察", "observe only"), lang) + (f" · {note}" if note else "")
     link = row.get("link")
     return [
         str(row.get("id", "")),
@@ -79,7 +81,7 @@ def points(found: Sequence[Row], lang: Lang) -> Table:
         Text("名称", "title"),
         Text("期望", "want"),
         Text("实际", "got"),
-        Text("读数时间", "age"),
+        Text("读数距今", "age"),
         Text("状态", "state"),
         Text("来自", "by"),
         Text("说明", "note"),

@@ -59,6 +59,8 @@ class Desk:
         found = (await self.api.get("hall")).data
         if found.get("simulated"):
             self.say(words.SIMULATED, "bold reverse yellow")
+        if found.get("observe_only"):
+            self.say(words.OBSERVE_ONLY, "bold reverse yellow")
         return found
 
 

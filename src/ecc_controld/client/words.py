@@ -72,6 +72,7 @@ COLOURS = {
     "refused": "red",
 }
 SIMULATED = Text("模拟 SIMULATED：没有连接真实设备", "SIMULATED 模拟: no real device is connected")
+OBSERVE_ONLY = Text("只观察：不发送任何控制命令", "OBSERVE ONLY: nothing is ever written")
 
 
 def word(known: dict[str, Text], code: object, lang: Lang) -> str:

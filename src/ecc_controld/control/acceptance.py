@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -55,18 +56,22 @@ class Press:
 
 
 class Acceptance:
-    """Makes swaps durable, or undoes them. One for the whole hall."""
+    """Makes swaps durable, or undoes them. One for the whole hall.
+
+    `also()` gives what must be on the disk beside the wishes once it works again.
+    """
 
     def __init__(self, store: Store, wishes: Wishes, journal: Journal) -> None:
         self.store = store
         self.wishes = wishes
         self.journal = journal
+        self.also: Callable[[], Change] = Change
         self._owing: asyncio.Task[None] | None = None
         store.on_life.append(self._life_changed)
 
     async def settle(self, swap: Swap, change: Change, priority: int) -> None:
         """Wait for the disk, then let the wishes go. Raises Refused(503) after a failure below priority 80."""
-        self.store.pending.add(swap.number)
+        self.wishes.await_disk(swap)
         try:
             await asyncio.shield(self._commit(swap, change, priority))
         except JournalError as error:
@@ -78,13 +83,18 @@ class Acceptance:
             await self.journal.commit(change)
         except JournalError as error:
             self._alarm(error)
+            self._owe()
             if priority >= MATTERS_MORE:
                 self.wishes.undurable(swap, priority)
-                self._owe()
                 return
             self.wishes.withdraw(swap, Facts(reason=error.code))
             raise
         self.wishes.durable(swap)
+
+    def disk_failed(self, error: JournalError) -> None:
+        """Something that nobody waited for could not be written: tell people, and make all of it durable again."""
+        self._alarm(error)
+        self._owe()
 
     def note_event(self, kind: str, **body: Any) -> None:
         """One line of the history."""
@@ -122,25 +132,33 @@ class Acceptance:
         """Try until everything that stands is on the disk after all."""
         while True:
             await asyncio.sleep(RETRY_S)
+            if self.store.pending:
+                continue  # what may yet be withdrawn must not be called standing
             try:
                 await self.journal.commit(self._all_that_stands())
             except JournalError:
                 continue
+            self._mark_durable()
             self.store.clear_alarm("journal")
             log.info("journal durable again")
             return
 
     def _all_that_stands(self) -> Change:
-        manual = []
-        scene: list[Wish] = []
-        for entry in self.store.entries.values():
-            wish = entry.layers.get(Layer.SCENE)
-            if wish is not None:
-                scene.append(wish)
+        also = self.also()
+        entries = self.store.entries.values()
+        puts = list(also.puts)
+        for layer in (Layer.SCENE, Layer.FIRE):
+            wishes = [wish for entry in entries if (wish := entry.layers.get(layer)) is not None]
+            puts.append(Put("scene_layer", layer.word, scene_blob(wishes) if wishes else None))
+        for entry in entries:
             by_hand = entry.layers.get(Layer.MANUAL)
-            manual.append(Put("manual", entry.name, None if by_hand is None else manual_blob(by_hand)))
-        blob = scene_blob(scene) if scene else None
-        return Change(puts=(Put("scene_layer", "scene", blob), *manual))
+            puts.append(Put("manual", entry.name, None if by_hand is None else manual_blob(by_hand)))
+        return replace(also, puts=tuple(puts))
+
+    def _mark_durable(self) -> None:
+        for entry in self.store.entries.values():
+            if entry.living is not None and entry.life is not None and not entry.life.durable:
+                self.store.set_life(entry, entry.living, replace(entry.life, durable=True))
 
 
 def manual_blob(wish: Wish) -> bytes:

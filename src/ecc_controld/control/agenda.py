@@ -138,7 +138,11 @@ class Agenda:
         track = self._book.tracks[entry.local]
         if entry.blind or entry.trust_after == FOREVER or track.answered_at == FOREVER:
             return FOREVER
-        if self._must_compare(entry) or (track.returning and not self._polling(now)):
+        if self._must_compare(entry):
+            return max(now, entry.trust_after)
+        # The poll is over and did not mention it: ask for it alone, once a connection if nobody wants it.
+        unseen = entry.observed is None and not entry.dirty and not track.probed
+        if (track.returning or unseen) and not self._polling(now):
             return max(now, entry.trust_after)
         return FOREVER if track.ask_at is None else max(track.ask_at, entry.trust_after)
 

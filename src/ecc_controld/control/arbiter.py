@@ -6,20 +6,20 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import structlog
 
-from ecc_controld.hall.store import Entry
 from ecc_controld.hall.wish import Layer, Prereq, Wish
 from ecc_controld.journal import Change, Counter, KeyRow, Put
 from ecc_controld.scene.model import Scene
 from ecc_controld.sdk.text import Text
 
-from .acceptance import Acceptance, Press, Refused, manual_blob, scene_blob
+from .acceptance import MATTERS_MORE, Acceptance, Press, Refused, manual_blob, scene_blob
 from .cards import run_row
-from .law import Event, Facts, advance
+from .keys import Keys
+from .law import Facts
 from .run import Card, Deed, Run
 from .runs import Runs
 from .stamp import run_id
@@ -43,6 +43,7 @@ class Active:
     priority: int
     drill: bool = False
     before: str | None = None
+    verdict: str | None = None
 
     def dump(self) -> bytes:
         """For the journal."""
@@ -53,6 +54,16 @@ class Active:
         """From the journal."""
         found = json.loads(body)
         return cls(**{**found, "title": Text(*found["title"])})
+
+
+@dataclass(slots=True, eq=False)
+class Opening:
+    """A press that is not durable yet, and what stood before it: needed if the disk fails."""
+
+    durable: asyncio.Future[None]
+    before: Active | None
+    suspended: bool
+    displaced: list[Run] = field(default_factory=list)
 
 
 class Arbiter:
@@ -74,23 +85,31 @@ class Arbiter:
         self._loop = asyncio.get_running_loop()
         self._compiled: dict[str, bytes] = {}
         self.active: Active | None = None
-        self.keys: dict[str, tuple[str, str]] = {}
+        self.keys = Keys()
         self.run_count = 0
         self.on_hall: list[Callable[[], None]] = []
         self._noted: dict[str, tuple[str, str]] = {}
+        self._opening: dict[str, Opening] = {}
         runs.on_run.append(self._run_changed)
+        acceptance.also = self._owed
 
     # -- what a press may do -----------------------------------------------------------------------------
 
-    def known_key(self, press: Press) -> str | None:
-        """The run of an idempotency key that was used before; raises Refused(422) for another request."""
-        if press.key is None or press.key not in self.keys:
-            return None
-        run, digest = self.keys[press.key]
-        if digest != press.digest:
-            text = Text("该幂等键已用于另一个请求", "this idempotency key was used for another request")
-            raise Refused("key_reused", text, status=422, run=run)
-        return run
+    async def known_key(self, press: Press) -> str | None:
+        """The run of a key that was used before ("" if it opened none), once that press is durable.
+
+        None: the key is new, or its press was withdrawn. Raises Refused(422) for another request.
+        """
+        row = self.keys.known(press)
+        if row is None or row.run not in self._opening:
+            return None if row is None else row.run
+        await asyncio.shield(self._opening[row.run].durable)
+        return await self.known_key(press)
+
+    def fire(self) -> Refused | None:
+        """Why nobody may move anything by hand, or None."""
+        now = self.active
+        return None if now is None or now.mode != "fire" else self._held(now, "fire")
 
     def permit(self, scene: Scene, press: Press) -> None:
         """Raises Refused(409) with who holds the hall and why, if the scene may not take it."""
@@ -131,15 +150,17 @@ class Arbiter:
         self.permit(scene, press)
         joined = self._joinable(scene, params)
         if joined is not None:
-            return await self._join(joined, press)
-        before = self.active
+            return await self._join(joined, scene, press, params)
         swap, run, change = self._take_hall(scene, press, params)
         self._tell_hall()
         try:
             await self._acceptance.settle(swap, change, scene.priority)
         except Refused:
-            self._give_up(run, press, before)
+            self._give_up(run, press)
             raise
+        finally:
+            self._opening.pop(run.id).durable.set_result(None)
+        self._run_changed(run)
         self._acceptance.note_event(
             "press", scene=scene.name, run=run.id, by=press.by, trigger=press.trigger, drill=press.drill
         )
@@ -154,12 +175,15 @@ class Arbiter:
         target = scene or self._after(now)
         if target is not None:
             return await self.activate(target, replace(press, stand_down=True), {})
-        before, self.active = self.active, replace(now, holds=False)
+        self.active = freed = replace(now, holds=False)
+        keys = self.keys.take(press, "")
         swap = Swap(self._store.next_number())
         try:
-            await self._acceptance.settle(swap, Change(puts=(Put("hold", "active", self.active.dump()),)), 0)
+            await self._acceptance.settle(swap, Change(puts=(Put("hold", "active", freed.dump()),), keys=keys), 0)
         except Refused:
-            self.active = before
+            self.keys.forget(press)
+            if self.active is freed:
+                self.active = now
             raise
         self._tell_hall()
         return None
@@ -182,11 +206,16 @@ class Arbiter:
                 return run
         return None
 
-    async def _join(self, run: Run, press: Press) -> Run:
-        if press.key is not None:
-            self.keys[press.key] = (run.id, press.digest)
-            swap = Swap(self._store.next_number())
-            await self._acceptance.settle(swap, Change(keys=(self._key_row(run, press),)), 100)
+    async def _join(self, run: Run, scene: Scene, press: Press, params: dict[str, Any]) -> Run:
+        """The run in progress; a press that joins one which is then withdrawn counts as the first."""
+        opening = self._opening.get(run.id)
+        if opening is not None:
+            await asyncio.shield(opening.durable)
+            if self._runs.get(run.id) is not run:
+                return await self.activate(scene, press, params)
+        keys = self.keys.take(press, run.id)
+        if keys:
+            await self._acceptance.settle(Swap(self._store.next_number()), Change(keys=keys), MATTERS_MORE)
         return run
 
     def _take_hall(self, scene: Scene, press: Press, params: dict[str, Any]) -> tuple[Swap, Run, Change]:
@@ -203,10 +232,12 @@ class Arbiter:
             card = Card(name, entry.device, wish.criticality, wish.value, number, layer)
             run.cards[name] = card
         before = self.active
+        opening = Opening(self._loop.create_future(), before, self._wishes.suspended)
+        self._opening[run.id] = opening
         if layer is not Layer.MANUAL:
-            for other in self._runs.opened():
-                if other.layer is not Layer.MANUAL:
-                    self._runs.supersede(other, run.id)
+            opening.displaced = [other for other in self._runs.opened() if other.layer is not Layer.MANUAL]
+            for other in opening.displaced:
+                self._runs.supersede(other, run.id)
             self.active = self._next_active(scene, press, params, run, before)
         self._runs.open(run)
         cause = Facts(reason="superseded" if layer is not Layer.MANUAL else "overridden", detail=run.id)
@@ -217,13 +248,13 @@ class Arbiter:
                 self._wishes.suspend_all()
             elif self._wishes.suspended:
                 self._wishes.resume_all()
+            cleared = Swap(number)
             if before is not None and before.mode == "fire" and layer is not Layer.FIRE:
-                self._wishes.replace_layer(Layer.FIRE, {}, number=number, cause=cause)
+                cleared = self._wishes.replace_layer(Layer.FIRE, {}, number=number, cause=cause)
             swap = self._wishes.replace_layer(layer, wishes, number=number, cause=cause)
-        self._set_aside(wishes)
-        if press.key is not None:
-            self.keys[press.key] = (run.id, press.digest)
-        return swap, run, self._change(scene, press, run, wishes, layer)
+            swap.before.update(cleared.before)
+            swap.whole.update(cleared.whole)
+        return swap, run, self._change(scene, run, wishes, layer, self.keys.take(press, run.id))
 
     def _new_run(
         self, scene: Scene, press: Press, params: dict[str, Any], layer: Layer, wall: float, now: float
@@ -289,18 +320,9 @@ class Arbiter:
             before=stood,
         )
 
-    def _set_aside(self, wishes: Mapping[str, Wish]) -> None:
-        """Wishes for devices that are out of service wait, and are counted apart."""
-        for name in wishes:
-            entry = self._store.entries[name]
-            if not self._store.devices[entry.device].in_service:
-                self._park(entry)
-
-    def _park(self, entry: Entry) -> None:
-        if entry.living is not None and entry.life is not None:
-            self._store.set_life(entry, entry.living, advance(entry.life, Event.OUT_OF_SERVICE))
-
-    def _change(self, scene: Scene, press: Press, run: Run, wishes: Mapping[str, Wish], layer: Layer) -> Change:
+    def _change(
+        self, scene: Scene, run: Run, wishes: Mapping[str, Wish], layer: Layer, keys: tuple[KeyRow, ...]
+    ) -> Change:
         if layer is Layer.MANUAL:
             puts = [Put("manual", name, manual_blob(wish)) for name, wish in wishes.items()]
         else:
@@ -311,22 +333,41 @@ class Arbiter:
                 puts.append(Put("scene_layer", Layer.FIRE.word, None))
             assert self.active is not None
             puts.append(Put("hold", "active", self.active.dump()))
-        keys = () if press.key is None else (self._key_row(run, press),)
-        counters = (Counter("wish", self._store.number), Counter("run", self.run_count))
-        return Change(puts=tuple(puts), runs=(run_row(run),), keys=keys, counters=counters)
+        return Change(puts=tuple(puts), runs=(run_row(run),), keys=keys, counters=self._counters())
 
-    def _key_row(self, run: Run, press: Press) -> KeyRow:
-        assert press.key is not None
-        return KeyRow(press.key, run.id, press.digest, time.time())
+    def _counters(self) -> tuple[Counter, Counter]:
+        return Counter("wish", self._store.number), Counter("run", self.run_count)
 
-    def _give_up(self, run: Run, press: Press, before: Active | None) -> None:
+    def _give_up(self, run: Run, press: Press) -> None:
         """The disk failed and the press was withdrawn; the journal still has what stood before."""
+        opening = self._opening[run.id]
         self._runs.withdraw(run)
-        if press.key is not None:
-            self.keys.pop(press.key, None)
+        self.keys.forget(press)
+        if opening.suspended and not self._wishes.suspended:
+            self._wishes.suspend_all()
         if self.active is not None and self.active.run == run.id:
-            self.active = before
+            self.active = opening.before
+        heirs = [(id_, one) for id_, one in self._opening.items() if one is not opening and run in one.displaced]
+        for later in self._opening.values():
+            if later.before is not None and later.before.run == run.id:
+                later.before = opening.before
+        for (
+            by,
+            heir,
+        ) in heirs:  # somebody pressed meanwhile: what this press had displaced is displaced by that one
+            heir.displaced = [*opening.displaced, *(other for other in heir.displaced if other is not run)]
+            for other in opening.displaced:
+                other.supersede(by, other.began + (other.elapsed_s or 0.0))
+                self._acceptance.journal.note(Change(runs=(run_row(other),)))
+        for other in [] if heirs else opening.displaced:
+            self._runs.reinstate(other)
         self._tell_hall()
+
+    def _owed(self) -> Change:
+        """What a journal that works again must learn beside the wishes."""
+        puts = () if self.active is None else (Put("hold", "active", self.active.dump()),)
+        rows = tuple(run_row(run) for run in self._runs.lately())
+        return Change(puts=puts, runs=rows, keys=self.keys.rows(), counters=self._counters())
 
     def _start_deeds(self, run: Run) -> None:
         for deed in run.deeds:
@@ -339,12 +380,23 @@ class Arbiter:
 
     def _run_changed(self, run: Run) -> None:
         """A run's row follows lazily; what matters of it was durable before it began."""
+        if run.id in self._opening:
+            return  # it may yet be withdrawn: nothing of it goes to the disk before its press
         if self._noted.get(run.id) != (run.state, str(run.verdict)):
             self._noted[run.id] = (run.state, str(run.verdict))
-            self._acceptance.journal.note(Change(runs=(run_row(run),)))
+            self._acceptance.journal.note(Change(puts=self._lamp(run), runs=(run_row(run),)))
             if run.state == "closed":
                 self._noted.pop(run.id, None)
             self._tell_hall()
+
+    def _lamp(self, run: Run) -> tuple[Put, ...]:
+        """What the hall's own run came to is remembered with the hold, which outlives the run."""
+        now = self.active
+        if now is None or now.run != run.id:
+            return ()
+        verdict = None if run.verdict is None else str(run.verdict)
+        self.active = replace(now, verdict=verdict)
+        return (Put("hold", "active", self.active.dump()),)
 
     def _tell_hall(self) -> None:
         for listener in self.on_hall:

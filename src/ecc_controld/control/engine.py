@@ -19,9 +19,12 @@ from ecc_controld.sdk.driver import Driver
 from .acceptance import Acceptance
 from .arbiter import Arbiter
 from .book import Book
+from .deeds import Deeds
+from .diskwatch import DiskWatch
 from .gate import Gate
 from .hands import Hands
 from .keeper import Keeper
+from .observing import Observing
 from .recall import recall
 from .runs import Runs
 from .wishes import Wishes
@@ -57,6 +60,7 @@ class Engine:
         self.store = Store((device, unit.driver.points) for device, unit in units.items())
         for device, unit in units.items():
             self.store.devices[device].in_service = unit.in_service
+            self.store.devices[device].observe_only = unit.observe_only
         self.gate = Gate(self.store, self._wake)
         self.wishes = Wishes(self.store, self.gate, self._wake)
         self.keepers = {device: self._keeper(device, unit) for device, unit in units.items()}
@@ -69,12 +73,16 @@ class Engine:
         self.runs = Runs(self.store)
         self.acceptance = Acceptance(self.store, self.wishes, journal)
         self.arbiter = Arbiter(self.acceptance, self.runs, lambda: self.scenes, self._do)
-        self.hands = Hands(self.acceptance, self.keepers, self._fire)
+        self.hands = Hands(self.acceptance, self.keepers, self.arbiter.fire)
+        self.deeds = Deeds(self.acceptance, self.arbiter.keys, self._do)
+        self.observing = Observing(self.store)
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Recall what was wanted, then keep it."""
         recall(self.journal.recall(), self.store, self.gate, self.arbiter, self.runs, self.keepers)
+        self._tasks.append(self._spawn("disk watch", DiskWatch(self.acceptance).run()))
+        self.observing.begin()
         for device in self.units:
             self._tasks.append(self._spawn(f"keeper {device}", self.keepers[device].run()))
             self._tasks.append(self._spawn(f"link {device}", self.supervisors[device].run()))
@@ -92,6 +100,12 @@ class Engine:
         """What tasks died of; empty for ever unless there is a bug of ours."""
         done = [task for task in self._tasks if task.done() and not task.cancelled()]
         return [error for task in done if (error := task.exception()) is not None]
+
+    def asleep(self, device: str) -> str | None:
+        """Why nothing may be sent to a device (out_of_service, observe_only), or None."""
+        if not self.store.devices[device].in_service:
+            return "out_of_service"
+        return "observe_only" if self.units[device].observe_only else None
 
     # -- inside ------------------------------------------------------------------------------------------
 
@@ -112,10 +126,11 @@ class Engine:
         self.keepers[device].wake()
 
     def _do(self, device: str, action: str, tell: Callable[[str, str, str], None]) -> None:
+        asleep = self.asleep(device)
+        if asleep is not None:
+            tell(action, "failed", asleep)
+            return
         self.keepers[device].do(action, tell)
-
-    def _fire(self) -> bool:
-        return self.arbiter.active is not None and self.arbiter.active.mode == "fire"
 
     def _spawn(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work, name=name)

@@ -7,10 +7,9 @@ import time
 from collections.abc import Callable, Mapping
 
 from ecc_controld.hall.store import Entry
-from ecc_controld.hall.wish import Layer, Life, State, Wish
+from ecc_controld.hall.wish import Layer, Life, Prereq, State, Wish
 from ecc_controld.journal import Change, Counter, Put
 from ecc_controld.sdk.point import BadValue, Value
-from ecc_controld.sdk.text import Text
 
 from .acceptance import Acceptance, Press, Refused, manual_blob
 from .keeper import Keeper
@@ -27,7 +26,9 @@ STRIVING = (State.NEW, State.WAITING, State.READY, State.SENT, State.ACKED, Stat
 class Hands:
     """Manual wishes of people and programs."""
 
-    def __init__(self, acceptance: Acceptance, keepers: Mapping[str, Keeper], fire: Callable[[], bool]) -> None:
+    def __init__(
+        self, acceptance: Acceptance, keepers: Mapping[str, Keeper], fire: Callable[[], Refused | None]
+    ) -> None:
         self._acceptance = acceptance
         self._store = acceptance.store
         self._wishes = acceptance.wishes
@@ -42,8 +43,7 @@ class Hands:
 
     async def set(self, entry: Entry, value: Value, press: Press) -> Wish:
         """Want a value by hand; returns when it is durable. Raises Refused (409 fire, 503 disk)."""
-        if self._fire():
-            raise Refused("held", Text("消防状态下不能操作", "fire has the hall"))
+        self._refuse_in_fire()
         number = self._store.next_number()
         self._store.pending.add(number)
         wish = Wish(
@@ -58,6 +58,7 @@ class Hands:
             limit_s=LIMIT_S,
             settle_s=entry.point.settle_s,
             on_return=entry.point.on_return,
+            prereqs=self._prereqs(entry),
         )
         cause = Facts(reason="overridden", detail=press.by)
         swap = self._wishes.set_manual({entry.name: wish}, number=number, cause=cause)
@@ -67,6 +68,15 @@ class Hands:
         await self._acceptance.settle(swap, change, PRIORITY)
         self._acceptance.note_event("set", point=entry.name, value=value, by=press.by)
         return wish
+
+    def _prereqs(self, entry: Entry) -> tuple[Prereq, ...]:
+        """What the driver says must come first, as far as somebody wants it: `input` waits for a warming `power`."""
+        device = self._store.by_device[entry.device]
+        first = set(entry.point.after) | {
+            other.local for other in device.values() if entry.local in other.point.disturbs
+        }
+        tops = [(device[local].name, device[local].top) for local in sorted(first)]
+        return tuple(Prereq(name, top.value, "go_on") for name, top in tops if top is not None)
 
     async def release(self, entry: Entry, press: Press) -> bool:
         """Take a manual wish back; False if there was none."""
@@ -96,11 +106,11 @@ class Hands:
 
     def hold(self, entry: Entry, value: Value, press: Press) -> None:
         """Start or renew a momentary movement."""
-        if self._fire():
-            raise Refused("held", Text("消防状态下不能操作", "fire has the hall"))
-        resting = self._resting.pop(entry.name, None)
-        if resting is not None:
-            resting.cancel()
+        self._refuse_in_fire()
+        for local in entry.point.disturbs:
+            resting = self._resting.pop(self._store.by_device[entry.device][local].name, None)
+            if resting is not None:
+                resting.cancel()
         self._keepers[entry.device].hold(entry.local, value, press.by)
 
     async def close(self) -> None:
@@ -111,6 +121,11 @@ class Hands:
 
     # -- inside ------------------------------------------------------------------------------------------
 
+    def _refuse_in_fire(self) -> None:
+        refused = self._fire()
+        if refused is not None:
+            raise refused
+
     def _life_changed(self, entry: Entry, wish: Wish, life: Life) -> None:
         for waiter in self._waiters.pop(entry.name, []):
             if not waiter.done():
@@ -118,9 +133,16 @@ class Hands:
 
     def _rest(self, name: str, by: str) -> None:
         """A movement has ended: the place where it comes to rest becomes a manual wish."""
+        older = self._resting.pop(name, None)
+        if older is not None:
+            older.cancel()
         task = self._loop.create_task(self._adopt_rest(self._store.entries[name], by))
         self._resting[name] = task
-        task.add_done_callback(lambda done: self._resting.pop(name, None))
+        task.add_done_callback(lambda done: self._rested(name, done))
+
+    def _rested(self, name: str, done: asyncio.Task[None]) -> None:
+        if self._resting.get(name) is done:
+            del self._resting[name]
 
     async def _adopt_rest(self, entry: Entry, by: str) -> None:
         keeper = self._keepers[entry.device]
@@ -136,8 +158,7 @@ class Hands:
             pass
         try:
             place = entry.point.kind.parse(entry.observed)
-        except BadValue:
-            # It cannot say where it is: whoever wanted it before wants it still.
+            await self.set(entry, place, Press(by=by, trigger="momentary"))
+        except (BadValue, Refused):
+            # It cannot say where it is, or it may not be kept: whoever wanted it before wants it still.
             keeper.ledger.fire(entry, Event.RESUME, self._loop.time())
-            return
-        await self.set(entry, place, Press(by=by, trigger="momentary"))

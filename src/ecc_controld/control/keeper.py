@@ -29,6 +29,7 @@ from .gate import Gate
 from .guard import Guards
 from .law import Event
 from .ledger import Ledger
+from .observing import OBSERVE_ONLY
 
 log = structlog.get_logger("keeper")
 
@@ -70,6 +71,9 @@ class Keeper:
 
     def do(self, action: str, tell: DeedDone) -> None:
         """Queue a one-shot action; it is sent at most once, and fails at once while the device is away."""
+        if self.book.observe_only:
+            tell(action, "failed", OBSERVE_ONLY)
+            return
         if self._session is None:
             tell(action, "failed", self.book.reason)
             return
@@ -78,6 +82,8 @@ class Keeper:
 
     def hold(self, local: str, value: Value, by: str) -> None:
         """Start or renew a momentary movement; the stop value ends it at once."""
+        if self.book.observe_only:
+            return
         until = self._loop.time() + HOLD_S
         drive = self.book.drives.get(local)
         if drive is None:

@@ -66,7 +66,7 @@ class Ledger:
         doubt_s = max((entry.point.settle_s for entry in book.entries.values() if entry.dirty), default=0.0)
         for entry in book.entries.values():
             track = book.tracks[entry.local]
-            track.ask_at = None
+            track.ask_at, track.probed = None, False
             if entry.trust_after == FOREVER:
                 # The write that disturbs it was never answered; wait as long as that one may take.
                 track.quiet_until = entry.trust_after = now + doubt_s
@@ -239,7 +239,8 @@ class Ledger:
             track.returning = False
             return
         facts = Facts(equal=equal, settling=not settled, trusted=not early)
-        if track.returning and asked_at >= wish.accepted:
+        returned = track.returning and asked_at >= wish.accepted
+        if returned:
             track.returning = False
             self.fire(entry, Event.RETURN, now, facts)
         life = entry.life
@@ -248,6 +249,8 @@ class Ledger:
             # A dirty point proves nothing about a wish that did not write it; nor does an older read.
             facts = replace(facts, trusted=not entry.dirty and asked_at >= wish.accepted)
         self.fire(entry, Event.READ, now, facts)
+        if returned and entry.life is life and life.state is State.HELD:
+            self._store.tell_life(entry)  # nothing changed, but a run that was resumed waits for this proof
 
     def _clean(self, entry: Entry) -> None:
         entry.dirty = False

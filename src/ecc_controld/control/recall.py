@@ -40,7 +40,7 @@ def recall(
     now, wall = asyncio.get_running_loop().time(), time.time()
     store.number = found.counters.get("wish", 0)
     arbiter.run_count = found.counters.get("run", 0)
-    arbiter.keys = {key.key: (key.run, key.digest) for key in found.keys}
+    arbiter.keys.recall(found.keys)
     active = found.puts["hold"].get("active")
     if active is not None:
         arbiter.active = Active.load(active)
@@ -114,8 +114,12 @@ def _resume(run: Run, runs: Runs, store: Store, now: float) -> None:
         if entry is None or wish is None or wish.number != card.number:
             card.outcome = card.outcome or Outcome.OVERRIDDEN
             continue
-        if entry.living is wish and entry.life is not None and entry.life.state is not State.HELD:
+        if entry.living is not wish or entry.life is None:
+            continue
+        if entry.life.state is not State.HELD:
             card.outcome, card.elapsed_s = None, None
+        elif entry.blind:  # no read will ever prove it again
+            run.enter(entry, wish, entry.life, now)
     run.deadline_s = max(run.deadline_s, now - run.began + GRACE_S)
     if run.layer is not Layer.MANUAL or run.cards:
         runs.open(run)

@@ -7,7 +7,7 @@ outcomes, and the outcomes have a verdict.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -140,6 +140,25 @@ class Run:
         self.superseded_by = by
         self.verdict = Verdict.SUPERSEDED
         self._close(now)
+
+    def withdraw(self, now: float) -> None:
+        """Its wishes could not be made durable: nothing was sent."""
+        self.verdict = Verdict.FAILED
+        self._close(now)
+
+    def reinstate(self, entries: Mapping[str, Entry], now: float) -> None:
+        """What superseded it never happened: count on with its wishes, which have new numbers."""
+        self.state, self.verdict, self.superseded_by = "open", None, None
+        self.closed = self.elapsed_s = None
+        for card in self.cards.values():
+            entry = entries[card.point]
+            wish = entry.layers.get(card.layer)
+            if wish is None or wish.run != self.id or entry.living is not wish or entry.life is None:
+                card.outcome, card.reason, card.detail = Outcome.OVERRIDDEN, "overridden", ""
+            if wish is not None and wish.run == self.id:
+                card.number = wish.number
+                if entry.living is wish and entry.life is not None:
+                    self.enter(entry, wish, entry.life, now)
 
     def _time_is_up(self, now: float) -> None:
         for card in self.cards.values():

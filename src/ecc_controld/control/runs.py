@@ -25,6 +25,7 @@ class Runs:
 
     def __init__(self, store: Store) -> None:
         self._loop = asyncio.get_running_loop()
+        self._store = store
         self._open: dict[str, Run] = {}
         self._closed: dict[str, Run] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -53,10 +54,23 @@ class Runs:
         self._changed(run)
 
     def withdraw(self, run: Run) -> None:
-        """It never happened: its wishes could not be made durable."""
+        """It never happened: its wishes could not be made durable. Whoever was told of it is told that it failed."""
         self._open.pop(run.id, None)
+        self._closed.pop(run.id, None)
         self._end_timer(run)
+        run.withdraw(self._loop.time())
         self._release(run)
+        self._changed(run)
+
+    def reinstate(self, run: Run) -> None:
+        """The press that superseded it was withdrawn: it goes on, with the wishes that stand again."""
+        self._closed.pop(run.id, None)
+        self._open[run.id] = run
+        self._timers[run.id] = self._loop.call_at(run.began + run.deadline_s, self._review, run)
+        run.reinstate(self._store.entries, self._loop.time())
+        self._due.add(run.id)
+        self._loop.call_soon(self._review, run)
+        self._changed(run)
 
     def supersede(self, run: Run, by: str) -> None:
         """Another scene took the hall."""

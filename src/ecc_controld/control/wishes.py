@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from ecc_controld.hall.store import Entry, Store
 from ecc_controld.hall.wish import Layer, Life, Prereq, State, Wish
@@ -18,13 +18,20 @@ from ecc_controld.hall.wish import Layer, Life, Prereq, State, Wish
 from .gate import Gate
 from .law import Event, Facts, advance
 
+Place: TypeAlias = tuple[str, Layer]
+
 
 @dataclass(slots=True)
 class Swap:
-    """What one acceptance changed: enough to undo it. `before` has the wish that stood in each layer."""
+    """What one acceptance changed: enough to undo it. `before` has the wish that stood in each layer.
+
+    `whole`: the layers that it replaced as a whole, also for points which had no wish there, and which acceptance
+    had replaced them before.
+    """
 
     number: int
-    before: dict[tuple[str, Layer], Wish | None] = field(default_factory=dict)
+    before: dict[Place, Wish | None] = field(default_factory=dict)
+    whole: dict[Layer, int] = field(default_factory=dict)
 
 
 class Wishes:
@@ -38,10 +45,18 @@ class Wishes:
         self._gate = gate
         self._wake = wake
         self.suspended = False
+        self._undecided: list[Swap] = []
+        self._owner: dict[Layer, int] = {}
+
+    def await_disk(self, swap: Swap) -> None:
+        """The journal has been asked: nothing is written for this acceptance until it has answered."""
+        self._store.pending.add(swap.number)
+        self._undecided.append(swap)
 
     def replace_layer(self, layer: Layer, wishes: Mapping[str, Wish], *, number: int, cause: Facts) -> Swap:
         """A new scene: it replaces its whole layer and clears manual wishes for the points that it names."""
-        swap = Swap(number)
+        swap = Swap(number, whole={layer: self._owner.get(layer, 0)})
+        self._owner[layer] = number
         for entry in self._store.entries.values():
             wish = wishes.get(entry.name)
             if wish is not None or layer in entry.layers:
@@ -69,28 +84,49 @@ class Wishes:
 
     def durable(self, swap: Swap) -> None:
         """The acceptance is on the disk: its wishes may go."""
-        self._store.pending.discard(swap.number)
+        self._decided(swap)
         self._each_new(swap, Event.DURABLE, Facts())
 
     def undurable(self, swap: Swap, priority: int) -> None:
         """The disk failed, but this matters more than the disk: go on without it."""
-        self._store.pending.discard(swap.number)
+        self._decided(swap)
         self._each_new(swap, Event.COMMIT_FAILED, Facts(priority=priority))
 
     def withdraw(self, swap: Swap, cause: Facts) -> None:
         """It never happened: what stood before stands again, under a new number."""
-        self._store.pending.discard(swap.number)
+        self._decided(swap)
         again = Swap(self._store.next_number())
-        for (name, layer), before in swap.before.items():
+        heirs = [one for one in self._undecided if one.number > swap.number]
+        for place, before in swap.before.items():
+            name, layer = place
             entry = self._store.entries[name]
+            heir = next((later for later in heirs if self._covers(later, place)), None)
+            if heir is not None:
+                heir.before[place] = before  # if that one fails too, this is what stands again
+                continue
             mine = entry.layers.get(layer)
-            if mine is not None and mine.number != swap.number:
+            if layer in swap.whole and self._owner[layer] != swap.number:
                 continue  # somebody newer came by meanwhile
-            self._put(again, entry, layer, None if before is None else replace(before, number=again.number))
+            if mine is not None and mine.number != swap.number:
+                continue
+            if before is not None and before.number not in self._store.pending:
+                before = replace(before, number=again.number)
+            self._put(again, entry, layer, before)
         self._settle(again, Event.COMMIT_FAILED, cause)
+        for layer, owner in swap.whole.items():
+            for later in heirs:
+                if later.whole.get(layer) == swap.number:
+                    later.whole[layer] = owner
+            if self._owner[layer] == swap.number:
+                self._owner[layer] = owner
 
-    def begin(self, entry: Entry, event: Event = Event.SUPERSEDED, cause: Facts | None = None) -> bool:
-        """See to it that the life of a point is that of its top wish. Returns whether a new life began."""
+    def begin(
+        self, entry: Entry, event: Event = Event.SUPERSEDED, cause: Facts | None = None, number: int = 0
+    ) -> bool:
+        """See to it that the life of a point is that of its top wish. Returns whether a new life began.
+
+        `number`: the acceptance that made it the top one; a wish that was only uncovered waits for it, too.
+        """
         old, new = entry.living, entry.top
         if new is old:
             return False
@@ -101,8 +137,11 @@ class Wishes:
             self._store.point_changed(entry)
             return False
         asleep = self.suspended and new.layer is not Layer.FIRE
-        self._store.set_life(entry, new, Life(state=State.SUSPENDED if asleep else State.NEW))
-        if new.number not in self._store.pending:
+        life = Life(state=State.SUSPENDED if asleep else State.NEW)
+        if not self._store.devices[entry.device].in_service:
+            life = advance(life, Event.OUT_OF_SERVICE)  # it waits, and is counted apart
+        self._store.set_life(entry, new, life)
+        if not {new.number, number} & self._store.pending:
             self._let_go(entry, new, Event.DURABLE, Facts())
         return True
 
@@ -117,6 +156,18 @@ class Wishes:
         self._every_life(Event.RESUME)
 
     # -- inside ------------------------------------------------------------------------------------------
+
+    def _covers(self, later: Swap, place: Place) -> bool:
+        """Whether a later acceptance decided what is wanted at this place."""
+        name, layer = place
+        if place in later.before or layer in later.whole:
+            return True
+        scene = self._store.entries[name].layers.get(Layer.SCENE)
+        return layer is Layer.MANUAL and scene is not None and scene.number == later.number
+
+    def _decided(self, swap: Swap) -> None:
+        self._store.pending.discard(swap.number)
+        self._undecided = [one for one in self._undecided if one is not swap]
 
     def _every_life(self, event: Event) -> None:
         for entry in self._store.entries.values():
@@ -135,16 +186,17 @@ class Wishes:
 
     def _settle(self, swap: Swap, event: Event, cause: Facts) -> None:
         entries = [self._store.entries[name] for name in dict.fromkeys(name for name, _ in swap.before)]
-        begun = [entry for entry in entries if self.begin(entry, event, cause)]
+        begun = [entry for entry in entries if self.begin(entry, event, cause, swap.number)]
         for device in dict.fromkeys(entry.device for entry in begun):
             self._wake(device)
 
     def _each_new(self, swap: Swap, event: Event, facts: Facts) -> None:
         devices: dict[str, None] = {}
+        undecided = {name for later in self._undecided for name, _ in later.before}
         for name in dict.fromkeys(name for name, _ in swap.before):
             entry = self._store.entries[name]
-            wish = entry.living
-            if wish is not None and wish.number == swap.number:
+            wish, life = entry.living, entry.life
+            if name not in undecided and wish is not None and life is not None and life.state is State.NEW:
                 self._let_go(entry, wish, event, facts)
                 devices[entry.device] = None
         for device in devices:

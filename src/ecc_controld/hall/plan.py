@@ -50,7 +50,9 @@ def _item(store: Store, want: Wanted) -> Item:
     entry = store.entries[want.point]
     device = store.devices[entry.device]
     action, reason = "write", ""
-    if not device.in_service:
+    if device.observe_only:
+        action, reason = "out_of_service", "observe_only"
+    elif not device.in_service:
         action = "out_of_service"
     elif device.link != "online":
         action, reason = "offline", device.reason

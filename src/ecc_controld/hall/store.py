@@ -69,6 +69,7 @@ class DeviceState:
     identity: Identity | None = None
     heard_at: float | None = None
     in_service: bool = True
+    observe_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,12 @@ class Store:
         for listener in self.on_life:
             listener(entry, wish, life)
         self.point_changed(entry)
+
+    def tell_life(self, entry: Entry) -> None:
+        """Tell whoever counts once more how a life stands."""
+        if entry.living is not None and entry.life is not None:
+            for listener in self.on_life:
+                listener(entry, entry.living, entry.life)
 
     def end_life(self, entry: Entry, wish: Wish, life: Life) -> None:
         """Tell whoever counts how a wish that no longer counts has ended."""

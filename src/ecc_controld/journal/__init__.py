@@ -13,9 +13,10 @@ from .errors import (
 )
 from .home import Stamp
 from .journal import Journal
-from .rows import KINDS, Change, Clear, Counter, EventRow, KeyRow, Put, Recalled, RunRow
+from .rows import KEY_LIFE_S, KINDS, Change, Clear, Counter, EventRow, KeyRow, Put, Recalled, RunRow
 
 __all__ = [
+    "KEY_LIFE_S",
     "KINDS",
     "Change",
     "Clear",

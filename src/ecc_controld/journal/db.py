@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..sdk import Text
-from . import schema
-from .errors import Damaged, JournalOpenError, MigrationFailed, NewerSchema, open_error, says_damaged
+from . import reserve, schema
+from .errors import Damaged, JournalOpenError, MigrationFailed, NewerSchema, OpenDiskFull, open_error, says_damaged
 from .home import free_name, sync_directory
 from .rows import KEY_LIFE_S, KINDS, Change, EventRow, KeyRow, Recalled, RunRow
 
@@ -29,7 +29,18 @@ class Opened:
 
 
 def open_file(home: Path) -> Opened:
-    """Open, migrate or begin the journal in `home`. Raises a JournalOpenError."""
+    """Open, migrate or begin the journal in `home`, on a full disk with the reserve. Raises a JournalOpenError."""
+    try:
+        opened = _open_file(home)
+    except OpenDiskFull:
+        if not reserve.give_up(home):
+            raise
+        return _open_file(home)
+    reserve.keep(home)
+    return opened
+
+
+def _open_file(home: Path) -> Opened:
     path = home / FILE
     quarantined = None
     try:

@@ -86,6 +86,10 @@ class Journal:
         """History entries behind sequence number `after`, oldest first."""
         return await self._ask(lambda con: db.events(con, limit, after))
 
+    async def room(self) -> int:
+        """Bytes that are free where the journal is. Raises JournalError."""
+        return await self._ask(lambda con: self._writer.room())
+
     async def close(self) -> None:
         """Write what is queued, close the file and give the lock back; harmless when repeated."""
         reply = Reply()

@@ -240,6 +240,11 @@ class Writer:
             self._con = db.connect(self._path)
         return self._con
 
+    def room(self) -> int:
+        """Bytes that are free for us on the journal's disk; looks at the disk, so for the writer's thread."""
+        found = os.statvfs(self.home)
+        return found.f_bavail * found.f_frsize
+
     def _look(self) -> tuple[int, int]:
         found = os.stat(self._path)
         return found.st_dev, found.st_ino

@@ -49,6 +49,16 @@ REASONS: dict[str, Text] = {
         "设备恢复后与期望不同，等待人工确认", "the device came back different; a person must decide"
     ),
     "return_ignored": Text("设备恢复后与期望不同", "the device came back different"),
+    "superseded": Text("已被另一次切换取代", "another switch took its place"),
+    "overridden": Text("已被手动设定取代", "overridden by hand"),
+    "out_of_service": Text("设备已停用", "the device is out of service"),
+    "observe_only": Text(
+        "只观察，不发送任何控制命令；确认无误后去掉 observe_only",
+        "only observed, nothing is sent; remove observe_only once all is right",
+    ),
+    "disk_full": Text("磁盘已满，未执行", "the disk is full; not carried out"),
+    "io_error": Text("磁盘读写出错，未执行", "the disk failed; not carried out"),
+    "journal": Text("记录无法保存，未执行", "it could not be recorded; not carried out"),
     "deadline": Text("时限内未到位", "not true by the deadline"),
 }
 

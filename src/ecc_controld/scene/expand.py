@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import cast
 
 from ecc_controld import yamlfile
-from ecc_controld.sdk.point import OnReturn
-from ecc_controld.yamlfile import Fields, Mapping, Mark, Node, Problems, Scalar
+from ecc_controld.sdk.point import BadValue, OnReturn, Value
+from ecc_controld.yamlfile import Fields, Mapping, Mark, Node, Problems, Scalar, one_of
 
 from . import values
 from .hallview import HallView, groups, points
@@ -55,18 +56,17 @@ class Wish:
 def expand(node: Mapping, hall: HallView, problems: Problems) -> dict[str, Wish]:
     """Every wish of a `want:` by full point name; a named device overrides its group."""
     written = _read(node, hall, problems)
-    by_device: dict[str, Wish] = {}
-    by_group: dict[str, Wish] = {}
+    named = {f"{leaf.device}.{leaf.local}" for leaf in written.leaves if leaf.device is not None}
+    found: dict[str, Wish] = {}
     for leaf in written.leaves:
-        into = by_device if leaf.group is None else by_group
-        for wish in _wishes(leaf, written, hall, problems):
-            first = into.setdefault(wish.want.point, wish)
+        for wish in _wishes(leaf, named, written, hall, problems):
+            first = found.setdefault(wish.want.point, wish)
             if first is not wish:
                 at = first.mark.line
                 zh = f"{wish.want.point} 在第 {at} 行已有同级的要求；请删除一处"
                 en = f"{wish.want.point} is wanted in line {at} already, just as specifically; remove one"
                 problems.add(leaf.mark, zh, en)
-    return {**by_group, **by_device}
+    return found
 
 
 # -- what is written -------------------------------------------------------------------------------------
@@ -139,48 +139,60 @@ def _leaves(
 # -- what it means ---------------------------------------------------------------------------------------
 
 
-def _wishes(leaf: Leaf, written: Written, hall: HallView, problems: Problems) -> Iterator[Wish]:
-    if leaf.device is not None:
-        known = points(hall, leaf.device)
-        if leaf.local not in known:
-            valid = [name for name, point in known.items() if point.writable]
-            what = f"{leaf.device}.{leaf.local}"
-            problems.add(leaf.mark, f"没有点位 {what}", f"there is no point {what}", valid, leaf.local)
-        else:
-            yield from _wish(leaf, leaf.device, written, hall, problems)
-        return
-    members = groups(hall)[str(leaf.group)]
+def _wishes(
+    leaf: Leaf, named: AbstractSet[str], written: Written, hall: HallView, problems: Problems
+) -> Iterator[Wish]:
+    """The wishes of a leaf: for its device, or for those of its group that have the point and no wish of their own."""
+    having = _having(leaf, hall, problems)
+    if leaf.group is not None:
+        having = [device for device in having if f"{device}.{leaf.local}" not in named]
+    unfit: dict[tuple[str, ...], list[str]] = {}
+    for device in having:
+        point = points(hall, device)[leaf.local]
+        if not point.writable:
+            zh, en = _MOMENTARY if point.access == "momentary" else _READ_ONLY
+            problems.add(leaf.mark, f"{device}.{leaf.local} {zh}", f"{device}.{leaf.local} {en}")
+            continue
+        try:
+            value = point.kind.parse(leaf.value.text)
+        except BadValue as bad:
+            unfit.setdefault((bad.expected, *bad.valid), []).append(device)
+            continue
+        yield Wish(_want(leaf, device, value, written), leaf.mark)
+    for devices in unfit.values():  # one sentence for all devices of a group that have the same trouble
+        kind = points(hall, devices[0])[leaf.local].kind
+        try:
+            kind.parse(leaf.value.text)
+        except BadValue as bad:
+            what = f"{one_of(devices).en}: {leaf.local}" if len(devices) > 1 else f"{devices[0]}.{leaf.local}"
+            values.misfit(leaf.value, kind, bad, what, problems)
+
+
+def _having(leaf: Leaf, hall: HallView, problems: Problems) -> list[str]:
+    """The devices that a leaf is about and that have its point; a problem if there is none."""
+    members = [leaf.device] if leaf.device is not None else groups(hall)[str(leaf.group)]
     having = [device for device in members if leaf.local in points(hall, device)]
-    if not having:
-        valid = sorted(
-            {name for device in members for name, point in points(hall, device).items() if point.writable}
-        )
+    if having:
+        return having
+    valid = {name: None for device in members for name, point in points(hall, device).items() if point.writable}
+    if leaf.device is not None:
+        what = f"{leaf.device}.{leaf.local}"
+        problems.add(leaf.mark, f"没有点位 {what}", f"there is no point {what}", valid, leaf.local)
+    else:
         zh, en = f"{leaf.group} 组没有设备有点位 {leaf.local}", f"no device of group {leaf.group} has {leaf.local}"
         problems.add(leaf.mark, zh, en, valid, leaf.local)
-    for device in having:
-        yield from _wish(leaf, device, written, hall, problems)
+    return []
 
 
-def _wish(leaf: Leaf, device: str, written: Written, hall: HallView, problems: Problems) -> Iterator[Wish]:
-    point = points(hall, device)[leaf.local]
-    name = f"{device}.{leaf.local}"
-    if not point.writable:
-        how = _MOMENTARY if point.access == "momentary" else _READ_ONLY
-        problems.add(leaf.mark, f"{name} {how[0]}", f"{name} {how[1]}")
-        return
-    value = values.parse(leaf.value, point.kind, name, problems)
-    if value is None:
-        return
+def _want(leaf: Leaf, device: str, value: Value, written: Written) -> Want:
     by_group = written.defaults.get(f"{leaf.group}/*")
-    criticality = leaf.criticality or written.defaults.get(device) or by_group or "should"
-    want = Want(
-        point=name,
+    return Want(
+        point=f"{device}.{leaf.local}",
         device=device,
         local=leaf.local,
         value=value,
-        criticality=cast(Criticality, criticality),
+        criticality=cast(Criticality, leaf.criticality or written.defaults.get(device) or by_group or "should"),
         timeout_s=leaf.timeout_s,
         settle_s=leaf.settle_s,
         on_return=cast(OnReturn | None, leaf.on_return),
     )
-    yield Wish(want, leaf.mark)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ecc_controld.sdk.point import BadValue, Kind, Value
+from ecc_controld.sdk.point import BadValue, Kind
 from ecc_controld.yamlfile import Node, Problems, Scalar
 
 _SUBSTITUTION = re.compile(r"\{[A-Za-z_][A-Za-z0-9_]*\}")
@@ -26,17 +26,13 @@ def scalar(node: Node, what: str, problems: Problems) -> Scalar | None:
     return None
 
 
-def parse(node: Scalar, kind: Kind, what: str, problems: Problems) -> Value | None:
-    """The canonical value of a point's kind; None and a problem if it cannot hold the text."""
-    try:
-        return kind.parse(node.text)
-    except BadValue as bad:
-        shown = node.text if len(node.text) <= 60 else node.text[:60] + "…"
-        zh = f"{what} 不能是 {shown!r}，应为{_expected(kind)}"
-        # The words of a choice are listed by the problem itself.
-        en = f"{what} cannot be {shown!r}" + ("" if bad.valid else f", expected {bad.expected}")
-        problems.add(node.mark, zh, en, bad.valid, node.text)
-        return None
+def misfit(node: Scalar, kind: Kind, bad: BadValue, what: str, problems: Problems) -> None:
+    """Note that `what` cannot have the value of the node."""
+    shown = node.text if len(node.text) <= 60 else node.text[:60] + "…"
+    zh = f"{what} 不能是 {shown!r}，应为{_expected(kind)}"
+    # The words of a choice are listed by the problem itself.
+    en = f"{what} cannot be {shown!r}" + ("" if bad.valid else f", expected {bad.expected}")
+    problems.add(node.mark, zh, en, bad.valid, node.text)
 
 
 def _expected(kind: Kind) -> str:

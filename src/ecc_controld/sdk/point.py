@@ -186,7 +186,10 @@ def _to_float(raw: object, unit: str) -> float | None:
     if isinstance(raw, bool):
         return None
     if isinstance(raw, (int, float)):
-        return float(raw)
+        try:
+            return float(raw)
+        except OverflowError:  # an integer of hundreds of digits
+            return None
     if not isinstance(raw, str) or len(raw) > 64:
         return None
     text = raw.strip().replace("−", "-")  # the trade writes a true minus

@@ -170,7 +170,6 @@ class Twin(ABC):
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.sleep(0)  # the transports say good-bye in the next turn of the loop
 
     async def fault(self, kind: str, **how: Any) -> None:
         """Start a fault kind (see FAULTS); `reboot` happens at once. Raises ValueError for an unknown one."""

@@ -6,6 +6,7 @@ import types
 from collections.abc import Mapping as MappingType
 from collections.abc import Sequence as SequenceType
 from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
@@ -16,7 +17,7 @@ from ecc_controld.yamlfile import Mapping, Mark, Node, Problems, Scalar, Sequenc
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True)
 
 
-def options(node: Mapping | None, mark: Mark, kind: type[Any], problems: Problems) -> Any:
+def options(node: Mapping | None, mark: Mark, kind: Any, problems: Problems) -> Any:
     """An instance of `kind`, or None and problems. `mark` is where the device stands if it has no options."""
     before = len(problems)
     data = {} if node is None else _shaped(node, kind, problems)
@@ -51,6 +52,7 @@ def place(node: Mapping | None, path: str) -> Mark | None:
     return mark
 
 
+@cache
 def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
     # A dataclass takes the configuration of the model that holds it, nested ones too: unknown keys are errors.
     return TypeAdapter(create_model("Holder", __config__=_STRICT, options=(kind, ...)))

@@ -45,7 +45,8 @@ def blueprints_of(config_dir: Path) -> list[Blueprint]:
         name = device.driver.name
         twin = registry.twin(name)
         if twin is None:
-            raise ConfigError(f"device {device.config.id}: driver {name} has no twin")
+            why = "; ".join(str(fault) for fault in registry.faults if fault.name == name) or "none is installed"
+            raise ConfigError(f"device {device.config.id}: driver {name} has no twin: {why}")
         found.append(Blueprint(device.config, name, twin, device.driver.points))
     return found
 

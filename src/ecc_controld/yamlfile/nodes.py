@@ -10,6 +10,9 @@ from typing import TypeAlias
 from ecc_controld.sdk.errors import EccError
 from ecc_controld.sdk.text import Text
 
+TOLD = 500
+"""A file that is nothing but errors must not take minutes to say so."""
+
 SHOWN = 12
 """How many valid names a sentence lists; a problem's `valid` carries them all."""
 
@@ -92,19 +95,25 @@ class FilesInvalid(EccError):
 
 
 class Problems:
-    """Collects problems, so that all errors are told at once."""
+    """Collects problems, so that all errors are told at once. Past the first `TOLD` they are only counted."""
 
     def __init__(self) -> None:
         self._found: dict[Problem, None] = {}
+        self._more: Mark | None = None
+        self._untold = 0
 
     def __bool__(self) -> bool:
         return bool(self._found)
 
     def __len__(self) -> int:
-        return len(self._found)
+        return len(self._found) + self._untold
 
     def add(self, mark: Mark, zh: str, en: str, valid: Iterable[str] = (), word: str | None = None) -> None:
         """Note a problem. With `valid`, the sentence lists them and names the nearest to `word`."""
+        if len(self._found) >= TOLD:
+            self._more = self._more or mark
+            self._untold += 1
+            return
         names = tuple(valid)
         near = None if word is None else nearest(word, names)
         listed = one_of(names)
@@ -114,13 +123,13 @@ class Problems:
             zh, en = f"{zh}；是否想写 {near}？", f"{en}; did you mean {near}?"
         self._found[Problem(mark.file, mark.line, mark.column, Text(zh, en), names, near)] = None
 
-    def extend(self, problems: Iterable[Problem]) -> None:
-        """Take over the problems of another part."""
-        self._found.update(dict.fromkeys(problems))
-
     def all(self) -> tuple[Problem, ...]:
         """Every problem once, by file and position."""
-        return tuple(sorted(self._found, key=lambda p: (p.file, p.line, p.column)))
+        told = tuple(sorted(self._found, key=lambda p: (p.file, p.line, p.column)))
+        if self._more is None:
+            return told
+        text = Text(f"此后还有 {self._untold} 处错误未列出", f"{self._untold} more errors are not listed")
+        return (*told, Problem(self._more.file, self._more.line, self._more.column, text))
 
     def raise_any(self) -> None:
         """Raise FilesInvalid if there is a problem."""

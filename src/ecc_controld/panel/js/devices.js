@@ -24,7 +24,7 @@ function identity(device) {
   const known = device.identity;
   if (!known) return "";
   if (typeof known !== "object") return String(known);
-  return [known.model, known.name, known.firmware, known.serial].filter(Boolean).join(" · ");
+  return [known.model, known.firmware, known.serial].filter(Boolean).join(" · ");
 }
 
 function lastExchange(device) {

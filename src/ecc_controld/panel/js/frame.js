@@ -42,6 +42,7 @@ function Header() {
   return html`<header>
     <b class="hall" data-test="hall">${say(hall?.name)}</b>
     ${hall?.simulated && html`<${Simulated} />`}
+    ${hall?.observe_only && html`<span class="tag sim" data-test="observe-only"><${Icon} name="warn" />${t("observeOnly")}</span>`}
     ${drill && html`<span class="tag sim"><${Icon} name="flask" />${t("drill")}</span>`}
     <span class="sp"></span>
     <${Lamp} /><${Clock} />

@@ -7,7 +7,7 @@ import { notice } from "./press.js";
 import { tally } from "./progress.js";
 import { RunCard } from "./runcard.js";
 import { store } from "./store.js";
-import { deviceName, linkLook, moment, pointName, reason, sceneName, value, who } from "./words.js";
+import { client, deviceName, linkLook, moment, pointName, reason, sceneName, value } from "./words.js";
 
 function Mode() {
   const { hall } = store;
@@ -20,10 +20,10 @@ function Mode() {
     <div class="mode">
       <svg class=${`lamp ${lamp}`} viewBox="0 0 20 20" aria-hidden="true" data-test="lamp" data-lamp=${lamp}>
         <circle cx="10" cy="10" r="7" /></svg>
-      <strong data-test="mode">${hall?.scene ? sceneName(hall.scene) : t("noMode")}</strong>
+      <strong data-test="mode">${hall?.scene ? say(hall.title) || sceneName(hall.scene) : t("noMode")}</strong>
       <span class="muted about">
         ${hall?.since && hall.scene && html`<span>${t("since", { at: moment(hall.since) })}</span>`}
-        ${hall?.by && hall.scene && html`<span>${t("by", { who: who(hall.by) })}</span>`}
+        ${hall?.by && hall.scene && html`<span>${t("by", { who: client(hall.by) })}</span>`}
         <span class=${lamp === "part" ? "warn" : ""} data-test="inplace">${lamp === "part" && html`<${Icon} name="warn" />`}
           ${wanted.length ? t("inPlace", { n: right, total: wanted.length }) : t("nothingWanted")}</span>
       </span>
@@ -82,10 +82,17 @@ function Off({ point }) {
       ${reason(point) && html`<p class="muted">${reason(point)}</p>`}</div></li>`;
 }
 
+/** What to say when the list is empty: nothing is wrong, or nothing can be wrong yet. */
+function quiet() {
+  if (store.run?.state === "open") return { icon: "spin", kind: "muted", key: "striving" };
+  if (![...store.points.values()].some(isWanted)) return { icon: "wait", kind: "muted", key: "nothingWanted" };
+  return { icon: "check", kind: "ok", key: "allAsWanted" };
+}
+
 function NotAsWanted() {
   const { away, waiting, points, alarms } = unwanted();
   const n = away.length + points.length + alarms.length;
-  const open = store.run && store.run.state === "open";
+  const idle = quiet();
   const online = [...store.devices.values()].filter((device) => device.link === "online").length;
   return html`<section class="card grows" data-test="unwanted">
     <div class="head"><h2>${t("notAsWanted")}</h2>${n > 0 && html`<b class="figure">${n}</b>`}</div>
@@ -94,8 +101,8 @@ function NotAsWanted() {
       ${points.map((point) => html`<${Off} key=${`p/${point.point}`} point=${point} />`)}
       ${alarms.map((alarm) => html`<li key=${`a/${alarm.id}`}><${Icon} name="warn" kind="warn" />
         <div><b>${say(alarm.text)}</b><p class="muted">${t("since", { at: moment(alarm.since) })}</p></div></li>`)}
-      ${n === 0 && html`<li><${Icon} name=${open ? "spin" : "check"} kind=${open ? "muted" : "ok"} />
-        <div class="muted">${t(open ? "striving" : "allAsWanted")}</div></li>`}
+      ${n === 0 && html`<li><${Icon} name=${idle.icon} kind=${idle.kind} />
+        <div class="muted">${t(idle.key)}</div></li>`}
       ${n > 0 && html`<li><${Icon} name="link" kind="muted" /><div class="muted">${t("devicesFine", { n: online })}</div></li>`}
     </ul></div></section>`;
 }

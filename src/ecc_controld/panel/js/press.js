@@ -5,7 +5,7 @@ import { get } from "./http.js";
 import { say, t } from "./i18n.js";
 import { isLive } from "./live.js";
 import { bootCount, changed, store } from "./store.js";
-import { who } from "./words.js";
+import { client } from "./words.js";
 
 const EXPIRES_MS = 5000;
 // A press that has not arrived by then is refused as too old, even if the server's time was known a little wrong.
@@ -55,7 +55,9 @@ async function send(scene, key, standDown) {
   try {
     return await fetch(`/api/v1/scenes/${encodeURIComponent(scene.name)}/activate`, {
       method: "POST",
-      headers: { "Content-Type": "application/json", "Idempotency-Key": key, "Pressed-At": serverStamp(), "ECC-Client": "panel" },
+      headers: {
+        "Content-Type": "application/json", "ECC-Client": "panel", "Idempotency-Key": key, "Pressed-At": serverStamp(),
+      },
       body: JSON.stringify({ params: {}, stand_down: standDown, drill: false }),
       signal: stop.signal,
     });
@@ -99,16 +101,16 @@ async function problem(answer) {
     title: () => t(known),
     text: () => say({ zh: body.detail_zh, en: body.detail || body.title || `HTTP ${answer.status}` }),
     more: () => [
-      body.held_by ? t("heldBy", { who: holder(body.held_by) }) : "",
+      body.held_by ? t("heldBy", { who: who(body.held_by) }) : "",
       body.code ? t("code", { code: body.code }) : "",
     ].filter(Boolean).join(" · "),
   };
 }
 
-function holder(heldBy) {
-  if (typeof heldBy !== "object") return String(heldBy);
+function who(heldBy) {
+  if (typeof heldBy !== "object") return client(String(heldBy));
   const scene = store.scenes.find((one) => one.name === heldBy.scene);
-  return [scene ? say(scene.title) : heldBy.scene, who(heldBy.by)].filter(Boolean).join(" · ");
+  return [scene ? say(scene.title) : heldBy.scene, client(heldBy.by)].filter(Boolean).join(" · ");
 }
 
 // The run of a press may be reported before the press is answered: then the key is free at once.

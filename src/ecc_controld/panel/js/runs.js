@@ -7,7 +7,7 @@ import { link } from "./live.js";
 import { elapsed, phase } from "./progress.js";
 import { Rows, Scorecard, Verdict } from "./runcard.js";
 import { bootCount, runCount, store } from "./store.js";
-import { deviceName, evidence, moment, outcome, pointName, sceneName, seconds, value, verdictLook, who } from "./words.js";
+import { client, deviceName, evidence, moment, outcome, pointName, sceneName, seconds, value, verdictLook } from "./words.js";
 
 const LIMIT = 50;
 const AGAIN_MS = 2000;
@@ -43,7 +43,7 @@ function Entry({ run }) {
     <span class=${look.kind === "ok" ? "" : look.kind}>${word}</span>
     <span class="time">${typeof run.elapsed_s === "number" ? `${seconds(run.elapsed_s)} ${t("seconds")}` : ""}
       <span class="muted"> / ${Math.round(run.objective_s)} ${t("seconds")}</span></span>
-    <span class="muted who">${who(run.by)}</span></a>`;
+    <span class="muted who">${client(run.by)}</span></a>`;
 }
 
 function List() {
@@ -72,7 +72,7 @@ function Detail({ id }) {
   const run = store.run?.id === id ? store.run : fetched;
   return html`<section class="card grows page" data-test="run-page">
     <div class="head"><a class="act" href="#/runs" data-test="back"><${Icon} name="back" />${t("back")}</a>
-      ${run && html`<h1>${sceneName(run.scene)}</h1><span class="sp"></span><span class="muted">${moment(run.opened, true)} · ${who(run.by)}
+      ${run && html`<h1>${sceneName(run.scene)}</h1><span class="sp"></span><span class="muted">${moment(run.opened, true)} · ${client(run.by)}
         ${run.resumed ? ` · ${t("resumed")}` : ""}</span>
         <span class="figure">${t("took")} ${seconds(elapsed(run, null))} ${t("seconds")} <span class="muted">· ${t("objective", { s: Math.round(run.objective_s) })}</span></span>`}</div>
     ${run === undefined && html`<p class="muted">${t("loading")}</p>`}

@@ -57,6 +57,11 @@ export function sceneName(name) {
   return say(store.scenes.find((scene) => scene.name === name)?.title) || name || "";
 }
 
+/** Who pressed: a program by its word, anybody else as the server names them. */
+export function client(by) {
+  return has(`by_${by}`) ? t(`by_${by}`) : by ?? "";
+}
+
 export function outcome(word) {
   return word ? (has(`o_${word}`) ? t(`o_${word}`) : word) : t("o_open");
 }
