@@ -15,6 +15,9 @@ from faults.hall import Hall, scene_of
 from support.linebox import LineBox, LineCodec
 from support.rig import until
 
+MAY_BLOCK = True
+"""The traceback of a driver's fault reads its sources for the log."""
+
 
 class Broken(LineBox):
     """Fails at `where`, from the moment in which `broken` is set."""

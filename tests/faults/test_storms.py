@@ -108,7 +108,7 @@ async def test_twenty_presses_of_four_clients_are_one_story(tmp_path: Path, seed
             run = await hall.press(made, Press(by=client, key=f"{client}-{number}", digest=str(number)))
             order[place] = run, number
             assert (
-                hall.engine.arbiter.known_key(Press(by=client, key=f"{client}-{number}", digest=str(number)))
+                await hall.engine.arbiter.known_key(Press(by=client, key=f"{client}-{number}", digest=str(number)))
                 == run.id
             )
             return run
