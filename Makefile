@@ -36,7 +36,7 @@ check: $(VENV)/.dev
 	$(BIN)/ecc-controld check --config config --scenes scenes
 
 soak: $(VENV)/.dev
-	ECC_SOAK=1 $(BIN)/python -m pytest tests/control/test_law_machine.py tests/chaos $(ARGS)
+	ECC_SOAK=1 $(BIN)/python -m pytest tests/control/test_law_machine.py tests/faults tests/chaos $(ARGS)
 
 install: $(VENV)/.dev
 	$(BIN)/python deploy/tree.py install --destdir "$(or $(DESTDIR),/)" --prefix "$(PREFIX)" --env "$(ENVDIR)" \
