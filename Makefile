@@ -36,7 +36,8 @@ check: $(VENV)/.dev
 	$(BIN)/ecc-controld check --config config --scenes scenes
 
 soak: $(VENV)/.dev
-	ECC_SOAK=1 $(BIN)/python -m pytest tests/control/test_law_machine.py tests/chaos tests/service/test_restarts.py $(ARGS)
+	ECC_SOAK=1 $(BIN)/python -m pytest tests/control/test_law_machine.py tests/faults tests/chaos \
+		tests/service/test_restarts.py $(ARGS)
 
 install: $(VENV)/.dev
 	$(BIN)/python deploy/tree.py install --destdir "$(or $(DESTDIR),/)" --prefix "$(PREFIX)" --env "$(ENVDIR)" \

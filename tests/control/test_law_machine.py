@@ -50,13 +50,16 @@ class Device:
     )
     effects: list[Effect] = field(default_factory=list)
     connection: int = 0
+    replaces: bool = True
 
     def command(self, now: float, point: str, value: Value, delay: float, *, lost: bool) -> None:
-        """A command arrives; on one connection a newer one replaces what the older would still do."""
+        """A command arrives. Some devices drop what an older one would still do, others do all in their order."""
         mine = [e for e in self.effects if e.connection == self.connection and e.point == point]
-        for effect in mine:
-            self.effects.remove(effect)
-        self.effects.append(Effect(now + delay, point, value, self.connection, lost))
+        if self.replaces:
+            for effect in mine:
+                self.effects.remove(effect)
+        at = max([now + delay, *(e.at for e in mine)])
+        self.effects.append(Effect(at, point, value, self.connection, lost))
         if point == "preset":
             self.effects.append(Effect(now + min(delay, QUIET) * 0.9, "c", 77, self.connection, lost))
 
@@ -105,8 +108,9 @@ class Hall(RuleBasedStateMachine):
 
     # -- rules -------------------------------------------------------------------------------------------
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(replaces=st.booleans())
+    def begin(self, replaces: bool) -> None:
+        self.device.replaces = replaces
         self.link_up()
 
     @rule(data=st.data())

@@ -127,12 +127,14 @@ class LineBox(Driver):
         return Exchange(f"SET {action} 1\n".encode(), lambda m: _answer(m, "OK", action))
 
     def heard(self, message: list[str]) -> Sequence[Reading]:
-        if message[:1] == ["PUSH"] and message[1] in self.points:
+        if message[:1] == ["PUSH"] and len(message) == 3 and message[1] in self.points:
             return [Reading(message[1], self._value(message[1], message[2]))]
         return super().heard(message)
 
     def _value(self, point: str, text: str) -> Value:
         kind = self.points[point].kind
+        if not text.isascii() or not text.isdecimal():
+            raise RemoteProtocolError(f"not a value of {point}: {text!r}")
         if isinstance(kind, Choice):
             return kind.word(int(text))
         return text == "1" if isinstance(kind, Switch) else int(text)

@@ -24,6 +24,9 @@ from .wishes import Swap, Wishes, dump_head, dump_want
 log = structlog.get_logger("journal")
 
 RETRY_S = 2.0
+INSIDE = b'"inside"'
+"""The note of a point whose device was told something that is not proved yet."""
+
 MATTERS_MORE = 80
 """From this priority on the hall is switched even when the disk has failed."""
 
@@ -121,14 +124,15 @@ class Acceptance:
     # -- inside ------------------------------------------------------------------------------------------
 
     def _life_changed(self, entry: Entry, wish: Wish, life: Life) -> None:
-        """`held` is journalled lazily: it only saves work after a restart."""
-        if wish.layer is Layer.GUARD or life.state not in (State.HELD, State.SENT):
-            return
-        body = None
-        if life.state is State.HELD:
+        """`held` is journalled lazily: it only saves work after a restart. So is that something is inside a device:
+        it outlives the wish, which may be gone before the device is ready.
+        """
+        if life.state is State.SENT:
+            self.journal.note(Change(puts=(Put("life", entry.name, INSIDE),)))
+        elif life.state is State.HELD:
             told = [wish.number, wish.layer.word, str(life.outcome), life.evidence.word, life.drifted]
-            body = json.dumps(told).encode()
-        self.journal.note(Change(puts=(Put("life", entry.name, body),)))
+            body = None if wish.layer is Layer.GUARD else json.dumps(told).encode()
+            self.journal.note(Change(puts=(Put("life", entry.name, body),)))
 
     def _alarm(self, error: JournalError) -> None:
         log.error("journal failed", code=error.code, detail=error.text.en)

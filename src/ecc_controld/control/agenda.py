@@ -71,7 +71,7 @@ class Agenda:
         book = self._book
         if not book.online:
             self._ledger.tell_unreachable(now)
-            return Pause(FOREVER if book.unreachable(now) else book.offline_since + 5.0)
+            return Pause(FOREVER if book.unreachable(now) else book.unreachable_from)
         move = self._movement(now)
         if move is not None:
             return move

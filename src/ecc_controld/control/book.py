@@ -25,6 +25,9 @@ class Track:
     - `quiet_until`: until then another point's write may still move it.
     - `quiet_before`, `trust_before`: what `quiet_until` and the entry's `trust_after` were before FOREVER.
     - `not_before`: a busy device is left alone until then.
+    - `before`, `moved`: what it was when the first write left that is not proved yet (None: unknown), and whether it
+      was read as anything else since. `older_until`: until then an earlier one of several such writes may not even have
+      begun to show.
     - `probed`: it was asked since it became ready, and the device could not say.
     - `returning`: the first trusted read since the link came up is still to be judged.
     """
@@ -37,6 +40,9 @@ class Track:
     quiet_before: float = NEVER
     trust_before: float = NEVER
     not_before: float = NEVER
+    before: Value | None = None
+    moved: bool = False
+    older_until: float = NEVER
     probed: bool = False
     returning: bool = False
 
@@ -92,4 +98,9 @@ class Book:
 
     def unreachable(self, now: float) -> bool:
         """Away for long enough, or refused, that its wishes are told so."""
-        return not self.online and (self.refused or now >= self.offline_since + UNREACHABLE_S)
+        return not self.online and (self.refused or now >= self.unreachable_from)
+
+    @property
+    def unreachable_from(self) -> float:
+        """From when on it counts as unreachable, unless it comes back."""
+        return self.offline_since + UNREACHABLE_S

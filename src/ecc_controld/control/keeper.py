@@ -159,14 +159,14 @@ class Keeper:
         self.ledger.link_down(self._loop.time(), code, detail, by_us=by_us)
 
     def _heard(self, message: Any) -> None:
-        """A push. RemoteProtocolError makes the session drop the wire; any other fault of the driver too."""
+        """A push. Whatever the driver raises makes the session drop the wire."""
         try:
             readings = self.driver.heard(message)
         except RemoteProtocolError:
             raise
-        except Exception as error:
+        except Exception:
             log.exception("driver fault", code="driver_error", device=self.book.device)
-            raise RemoteProtocolError(f"driver fault: {error}") from error
+            raise
         self.ledger.pushed(readings, self._loop.time())
         self._wake.set()
 
@@ -311,9 +311,9 @@ class Keeper:
 
     async def _act(self, session: Session) -> None:
         action, tell = self._deeds.popleft()
-        (pending,) = session.hand_over([self._made(partial(self.driver.act, action))])
-        tell(action, "sent", "")
         try:
+            (pending,) = session.hand_over([self._made(partial(self.driver.act, action))])
+            tell(action, "sent", "")
             verdict = await pending.outcome
         except LinkError as error:
             tell(action, "failed", error.code)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from ecc_controld.hall.store import Entry, Store
+from ecc_controld.hall.store import NEVER, Entry, Store
 from ecc_controld.hall.wish import State
 from ecc_controld.sdk.exchange import Refusal
 from ecc_controld.sdk.point import Reading
@@ -115,6 +115,10 @@ class Ledger:
         """The bytes of its top wish are in the transport."""
         self.fire(entry, Event.HANDED_OVER, now)
         track = self.book.tracks[entry.local]
+        if entry.dirty:
+            track.older_until = max(track.older_until, track.settle_until)
+        else:
+            track.before, track.moved, track.older_until = entry.observed, False, NEVER
         track.written_at, track.answered_at, track.ask_at = now, FOREVER, None
         entry.dirty = True
         self._store.observe(entry, None, None)
@@ -208,10 +212,18 @@ class Ledger:
             return
         settled = asked_at >= track.settle_until
         equal = wish is not None and entry.point.kind.same(reading.value, wish.value)
-        if entry.dirty and (settled or (equal and life is not None and life.state is State.ACKED)):
+        early = self._too_early(entry, reading, asked_at)
+        if entry.dirty and (settled or (equal and not early and life is not None and life.state is State.ACKED)):
             self._clean(entry)
-        self._judge(entry, asked_at, now, equal=equal, settled=settled)
+        self._judge(entry, asked_at, now, equal=equal, settled=settled, early=early)
         self._plan_next_read(entry, now)
+
+    def _too_early(self, entry: Entry, reading: Reading, asked_at: float) -> bool:
+        """There and back again: equal to what it was before a superseded write, which may still be about to show."""
+        track = self.book.tracks[entry.local]
+        unmoved = track.before is None or entry.point.kind.same(reading.value, track.before)
+        track.moved = track.moved or not unmoved
+        return entry.dirty and not track.moved and asked_at < track.older_until
 
     def unread(self, entry: Entry, refusal: Refusal | None, asked_at: float, now: float) -> None:
         """The device would not say. Counts as "different" where waiting longer would not help."""
@@ -226,13 +238,15 @@ class Ledger:
             self._judge(entry, asked_at, now, equal=False, settled=asked_at >= track.settle_until)
         self._plan_next_read(entry, now)
 
-    def _judge(self, entry: Entry, asked_at: float, now: float, *, equal: bool, settled: bool) -> None:
+    def _judge(
+        self, entry: Entry, asked_at: float, now: float, *, equal: bool, settled: bool, early: bool = False
+    ) -> None:
         track = self.book.tracks[entry.local]
         wish, life = entry.living, entry.life
         if wish is None or life is None:
             track.returning = False
             return
-        facts = Facts(equal=equal, settling=not settled)
+        facts = Facts(equal=equal, settling=not settled, trusted=not early)
         returned = track.returning and asked_at >= wish.accepted
         if returned:
             track.returning = False
@@ -263,7 +277,17 @@ class Ledger:
     # -- a start -----------------------------------------------------------------------------------------
 
     def restart(self, entry: Entry, now: float) -> None:
-        """A recalled wish: what was under way is in doubt, the point counts as dirty until it has settled."""
+        """A recalled wish: what was under way is in doubt, and so is whatever a command of it may have moved."""
         self.fire(entry, Event.RESTART, now)
-        if entry.life is not None and entry.life.state is State.DOUBT and not entry.blind:
-            entry.dirty = True
+        if entry.life is None or entry.life.state is not State.DOUBT or entry.blind:
+            return
+        self.suspect(entry)
+        for local in entry.point.guard:
+            self.suspect(self.book.entries[local])
+
+    def suspect(self, entry: Entry) -> None:
+        """A command of an earlier life of this program may still be inside the device: dirty until it has settled."""
+        entry.dirty = not entry.blind
+        for local in entry.point.disturbs:
+            track, other = self.book.tracks[local], self.book.entries[local]
+            track.quiet_until = other.trust_after = FOREVER

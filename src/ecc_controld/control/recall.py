@@ -18,6 +18,7 @@ from ecc_controld.hall.wish import Evidence, Layer, Life, Outcome, State, Wish
 from ecc_controld.journal import Recalled
 from ecc_controld.sdk.point import BadValue
 
+from .acceptance import INSIDE
 from .arbiter import Active, Arbiter
 from .cards import load_run
 from .gate import Gate
@@ -76,6 +77,10 @@ def still_possible(entry: Entry, wish: Wish) -> bool:
 
 
 def _recall_lives(found: Recalled, store: Store, keepers: Mapping[str, Keeper], now: float) -> None:
+    for name, note in found.puts["life"].items():
+        if note == INSIDE and name in store.entries:
+            entry = store.entries[name]
+            keepers[entry.device].ledger.suspect(entry)
     entries = [entry for entry in store.entries.values() if entry.layers]
     for entry in entries:
         entry.living = entry.top
@@ -90,7 +95,7 @@ def _recall_lives(found: Recalled, store: Store, keepers: Mapping[str, Keeper], 
 
 def _life_of(note: bytes | None, wish: Wish) -> Life:
     """Held if the journal says that this very wish was, else something that a restart puts in doubt."""
-    if note is not None:
+    if note is not None and note != INSIDE:
         number, layer, outcome, evidence, drifted = json.loads(note)
         if number == wish.number and layer == wish.layer.word:
             return Life(

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -145,7 +146,8 @@ class Session:
         """Hand the bytes of all exchanges to the transport in one segment; does not wait.
 
         Exchanges for datagram wires (`resends` or `more`) are never glued: each datagram leaves by itself.
-        An exchange without a judge is answered at once with an empty Answer. Raises LinkError when lost.
+        An exchange without a judge is answered at once with an empty Answer. Raises LinkError when lost, and when
+        the driver fails to say what it wanted (`driver_error`).
         """
         if self._lost:
             raise self._lost
@@ -162,7 +164,12 @@ class Session:
             for exchange in exchanges:
                 self._put(exchange)
         else:
-            self._wire.write(b"".join(exchange.send for exchange in exchanges))
+            segment = b""
+            with self._drivers_own():
+                segment = b"".join(exchange.send for exchange in exchanges)
+            if self._lost:
+                raise self._lost  # nothing left: nobody has to doubt it
+            self._wire.write(segment)
         return pendings
 
     def abort(self, code: str, detail: str = "") -> None:
@@ -183,9 +190,10 @@ class Session:
         pending.timers.append(self._loop.call_later(limit, self._silent, limit))
 
     def _put(self, exchange: Exchange) -> None:
-        self._wire.write(exchange.send)
-        for datagram in exchange.more:
-            self._wire.write(datagram)
+        with self._drivers_own():
+            self._wire.write(exchange.send)
+            for datagram in exchange.more:
+                self._wire.write(datagram)
 
     def _silent(self, limit: float) -> None:
         self.tally.silences += 1
@@ -195,13 +203,22 @@ class Session:
         if self._lost:
             return
         self.last_heard = self._loop.time()
+        with self._drivers_own():
+            try:
+                for message in self._codec.feed(data):
+                    self._deliver(message)
+                    if self._lost:
+                        return
+            except RemoteProtocolError as error:
+                self.abort("protocol_error", str(error))
+
+    @contextmanager
+    def _drivers_own(self) -> Iterator[None]:
+        """A bug in a driver's code costs its device the connection, never the loop or a task of the core."""
         try:
-            for message in self._codec.feed(data):
-                self._deliver(message)
-                if self._lost:
-                    return
-        except RemoteProtocolError as error:
-            self.abort("protocol_error", str(error))
+            yield
+        except Exception as error:
+            self.abort("driver_error", f"{type(error).__name__}: {error}"[:200])
 
     def _deliver(self, message: Any) -> None:
         for pending in self._pending:
@@ -224,10 +241,11 @@ class Session:
 
     def _unasked(self, message: Any) -> None:
         assert self._heard is not None
-        try:
-            self._heard(message)
-        except RemoteProtocolError as error:
-            self.abort("mismatched_answer", str(error))
+        with self._drivers_own():
+            try:
+                self._heard(message)
+            except RemoteProtocolError as error:
+                self.abort("mismatched_answer", str(error))
 
     def _wire_lost(self, code: str, detail: str) -> None:
         if self._lost is None:
