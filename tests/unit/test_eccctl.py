@@ -260,7 +260,7 @@ async def test_status(ctl: Ctl, stub: Stub) -> None:
     assert (code, err) == (0, "")
     assert out.splitlines()[0] == "县应急指挥大厅"
     assert "值班模式" in out
-    assert "就绪" in out
+    assert "到位" in out
     assert "1/2 在线" in out
     assert "1/2 与期望一致" in out
     assert "cam-1" in out
@@ -321,7 +321,7 @@ async def test_plan(ctl: Ctl, stub: Stub) -> None:
     stub.on("GET", "scenes/emergency/plan", PLAN)
     code, out, _ = await ctl("plan", "emergency")
     assert code == 0
-    assert "将改变 1 · 离线 1；预计 8.5 s" in out
+    assert "将改变 1 · 不在线 1；预计 8.5 s" in out
     assert "wall.power" in out
     assert "会失败的点位" in out
     assert "已连接但不应答" in out
@@ -337,7 +337,7 @@ async def test_runs(ctl: Ctl, stub: Stub, verb: str) -> None:
     assert code == 0
     assert stub.asked[-1][2] == {"limit": "5"}
     assert "01RUN" in out
-    assert "失败" in out
+    assert "未到位" in out
     assert "演练" in out
     assert "12.3 s" in out
 
@@ -376,7 +376,7 @@ async def test_apply_without_waiting(ctl: Ctl, stub: Stub) -> None:
 
 @pytest.mark.parametrize(
     ("verdict", "code", "word"),
-    [("ready", 0, "就绪"), ("degraded", 1, "降级"), ("failed", 3, "失败"), ("superseded", 4, "被取代")],
+    [("ready", 0, "到位"), ("degraded", 1, "部分到位"), ("failed", 3, "未到位"), ("superseded", 4, "已被取代")],
 )
 async def test_apply_waits_for_the_verdict(ctl: Ctl, stub: Stub, verdict: str, code: int, word: str) -> None:
     late = card("cam-1.preset", "not_settled", want="overview", got="home", reason="x", reason_text=NO_ANSWER)
@@ -388,7 +388,7 @@ async def test_apply_waits_for_the_verdict(ctl: Ctl, stub: Stub, verdict: str, c
     assert word in out
     assert "overview" in out
     assert "home" in out
-    assert "未到位" in out
+    assert "未达到" in out
     assert "已连接但不应答" in out
     assert "wall.power" not in out, "only what is not fine"
     assert sum(1 for one in stub.asked if one[1].endswith("/runs/01RUN")) == 3
@@ -723,7 +723,7 @@ async def test_a_terminal_shows_the_progress(ctl: Ctl, stub: Stub, monkeypatch: 
     _, out, _ = await ctl("apply", "emergency", "--wait")
     assert "已发送" in out
     assert "cam-1" in out
-    assert out.index("cam-1") < out.index("就绪")
+    assert out.index("cam-1") < out.index("到位")
 
 
 # -- check ---------------------------------------------------------------------------------------------------

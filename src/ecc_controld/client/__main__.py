@@ -25,8 +25,8 @@ NEGATIVE = re.compile(r"-\.?\d")
 INTERRUPTED = 130
 EXITS = """\
 退出码 / exit codes:
-  0 就绪 ready    1 降级 degraded    2 用法或文件错误 usage or invalid file
-  3 失败 failed   4 被拒绝或被取代 refused or superseded   5 连不上守护进程 daemon not reachable"""
+  0 到位 ready    1 部分到位 degraded    2 用法或文件错误 usage or invalid file
+  3 未到位 failed   4 被拒绝或已被取代 refused or superseded   5 连不上守护进程 daemon not reachable"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -167,7 +167,7 @@ def _parser() -> argparse.ArgumentParser:
         listing = verb(name, "历次切换 / past runs")
         listing.add_argument("--limit", type=int, metavar="N", help="最多几条 / at most so many")
     verb("run", "一次切换的成绩单 / one run's card").add_argument("run", metavar="ID")
-    checking = verb("check", "离线检查配置和场景 / check the files without a daemon")
+    checking = verb("check", "不连守护程序，检查配置和场景 / check the files without a daemon")
     checking.add_argument("--config", type=Path, default=places.folder("config"), metavar="DIR")
     checking.add_argument("--scenes", type=Path, default=places.folder("scenes"), metavar="DIR")
     local.add(verb)

@@ -235,6 +235,7 @@ def run_points(found: Sequence[Row], lang: Lang) -> Table:
         Text("期望", "want"),
         Text("实际", "got"),
         Text("结果", "outcome"),
+        Text("证据", "evidence"),
         Text("用时", "elapsed"),
         Text("原因", "reason"),
     ]
@@ -253,6 +254,7 @@ def _run_point(row: Row, lang: Lang) -> list[Cell]:
         value(row.get("want"), lang),
         value(row.get("got"), lang),
         Styled(shown, style="green" if outcome in FINE else "yellow" if outcome in (None, "late") else "red"),
+        word(words.EVIDENCE, row.get("evidence"), lang),
         seconds(row.get("elapsed_s")),
         reason,
     ]

@@ -9,7 +9,7 @@ from ecc_controld.sdk.text import Text
 Lang = Literal["zh", "en"]
 
 LINKS = {
-    "offline": Text("离线", "offline"),
+    "offline": Text("不在线", "offline"),
     "connecting": Text("连接中", "connecting"),
     "identifying": Text("识别中", "identifying"),
     "online": Text("在线", "online"),
@@ -17,30 +17,37 @@ LINKS = {
 }
 OUTCOMES = {
     "ok": Text("到位", "ok"),
-    "already": Text("已在位", "already"),
-    "unverifiable": Text("无法验证", "unverifiable"),
+    "already": Text("原已到位", "already so"),
+    "unverifiable": Text("无法回读", "unverifiable"),
     "late": Text("迟到", "late"),
-    "not_settled": Text("未到位", "not settled"),
-    "rejected": Text("被拒绝", "rejected"),
-    "offline": Text("离线", "offline"),
-    "blocked": Text("前置未满足", "blocked"),
-    "overridden": Text("被人工改动", "overridden"),
-    "superseded": Text("被取代", "superseded"),
+    "not_settled": Text("未达到", "not settled"),
+    "rejected": Text("被设备拒绝", "rejected"),
+    "offline": Text("不在线", "offline"),
+    "blocked": Text("前置项未成", "blocked"),
+    "overridden": Text("被他人改动", "overridden"),
+    "superseded": Text("已被取代", "superseded"),
     "skipped": Text("已跳过", "skipped"),
     "out_of_service": Text("停用", "out of service"),
 }
+EVIDENCE = {
+    "none": Text("未发出", "not sent"),
+    "commanded": Text("已发出", "commanded"),
+    "acknowledged": Text("已应答", "acknowledged"),
+    "read_back": Text("已回读", "read back"),
+    "measured": Text("已实测", "measured"),
+}
 VERDICTS = {
-    "ready": Text("就绪", "READY"),
-    "degraded": Text("降级", "DEGRADED"),
-    "failed": Text("失败", "FAILED"),
-    "superseded": Text("被取代", "SUPERSEDED"),
+    "ready": Text("到位", "READY"),
+    "degraded": Text("部分到位", "DEGRADED"),
+    "failed": Text("未到位", "FAILED"),
+    "superseded": Text("已被取代", "SUPERSEDED"),
 }
 CRITICALITY = {"must": Text("必须", "must"), "should": Text("应当", "should"), "may": Text("可选", "may")}
 PLANNED = {
     "write": Text("将改变", "write"),
-    "already": Text("已在位", "already"),
+    "already": Text("原已到位", "already so"),
     "unknown": Text("未知", "unknown"),
-    "offline": Text("离线", "offline"),
+    "offline": Text("不在线", "offline"),
     "out_of_service": Text("停用", "out of service"),
 }
 LAYERS = {
@@ -55,8 +62,8 @@ RUN_STATES = {
     "closed": Text("已结束", "closed"),
 }
 DEEDS = {
-    "due": Text("待发", "due"),
-    "sent": Text("已发送", "sent"),
+    "due": Text("待执行", "due"),
+    "sent": Text("已发出", "sent"),
     "acknowledged": Text("已应答", "acknowledged"),
     "failed": Text("失败", "failed"),
     "unknown": Text("不明", "unknown"),
