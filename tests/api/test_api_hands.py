@@ -115,6 +115,34 @@ async def test_out_of_range_names_the_range(hall: Served) -> None:
     assert (await set_point(hall, "x.level", 99)).json["range"] == {"min": -60, "max": 10}
 
 
+@pytest.mark.parametrize(
+    ("body", "zh", "en"),
+    [
+        (b"{}", "请求体有误：value 缺少", "the body is wrong: value is missing"),
+        (
+            b'{"value": [1]}',
+            "请求体有误：value 应为true 或 false、整数、数值、文字",
+            "the body is wrong: value must be true or false or a whole number or a number or text",
+        ),
+        (
+            b'{"value": 1, "valu": 2}',
+            "请求体有误：valu 不认识",
+            "the body is wrong: valu is not known here",
+        ),
+        (b"[]", "请求体有误：整体 应为对象", "the body is wrong: it must be an object"),
+    ],
+)
+async def test_a_wrong_body_is_said_in_one_sentence_a_field(hall: Served, body: bytes, zh: str, en: str) -> None:
+    answer = await hall.ask("PUT", "points/x.a", raw=body)
+    assert (answer.json["detail_zh"], answer.json["detail"]) == (zh, en)
+
+
+async def test_a_bad_value_is_said_in_either_language_whole(hall: Served) -> None:
+    answer = await set_point(hall, "x.level", 99)
+    assert answer.json["detail"] == "x.level: expected -60 to 10 dB, got 99"
+    assert answer.json["detail_zh"] == "x.level 的值无效，应为 -60 至 10 dB，得到 99"
+
+
 @pytest.mark.parametrize("body", [b"{}", b'{"value": 1, "values": 2}', b"[]"])
 async def test_a_value_body_has_a_value_and_nothing_else(hall: Served, body: bytes) -> None:
     answer = await hall.ask("PUT", "points/x.a", raw=body)

@@ -47,6 +47,23 @@ async def test_a_bad_limit_is_422(hall: Served, limit: str) -> None:
     assert (answer.status, answer.json["code"]) == (422, "bad_query")
 
 
+@pytest.mark.parametrize(
+    ("path", "valid", "nearest"),
+    [
+        ("runs?limt=3", ["before", "key", "limit"], "limit"),
+        ("hall?x=1", [], None),
+        ("points?device=x&devce=y", ["device"], "device"),
+        ("runs?limit=3&limit=4", None, None),
+    ],
+)
+async def test_a_query_that_would_not_be_obeyed_is_422(
+    hall: Served, path: str, valid: list[str] | None, nearest: str | None
+) -> None:
+    answer = await hall.ask("GET", path)
+    assert (answer.status, answer.json["code"]) == (422, "bad_query")
+    assert (answer.json.get("valid"), answer.json.get("nearest")) == (valid, nearest)
+
+
 @pytest.mark.parametrize("text", ["%00", "%ED%A0%80", "'; drop table runs; --", "x" * 4000, "%FF"])
 async def test_odd_queries_are_only_text(hall: Served, text: str) -> None:
     run = (await hall.press("duty", wait=5)).json["run"]["id"]

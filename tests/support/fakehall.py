@@ -90,11 +90,11 @@ class Display(Fake):
 
     def made(self) -> list[Point]:
         if self.config.options.cabinets < 1:
-            raise ConfigError("at least one cabinet", option="cabinets")
+            raise ConfigError(Text("至少一个箱体", "at least one cabinet"), option="cabinets")
         if (word := next((w for w in self.config.options.windows if "!" in w), None)) is not None:
-            raise ConfigError("no exclamation marks", option=f"windows.{word}.depth")
+            raise ConfigError(Text("不能有叹号", "no exclamation marks"), option=f"windows.{word}.depth")
         if "bad" in self.config.presets:
-            raise ConfigError("a preset cannot be called bad")
+            raise ConfigError(Text("预置位不能叫 bad", "a preset cannot be called bad"))
         return [
             point("power", Switch()),
             point("input", Choice({"hdmi1": 1, "hdmi2": 2}), after=frozenset({"power"})),

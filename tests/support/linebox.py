@@ -133,7 +133,7 @@ class LineBox(Driver):
 
     def _value(self, point: str, text: str) -> Value:
         kind = self.points[point].kind
-        if not text.isascii() or not text.isdecimal():
+        if not text.isascii() or not text.removeprefix("-").isdecimal():
             raise RemoteProtocolError(f"not a value of {point}: {text!r}")
         if isinstance(kind, Choice):
             return kind.word(int(text))

@@ -72,14 +72,17 @@ def input_kind(inputs: Mapping[str, str], sources: Mapping[str, str]) -> Choice:
     Raises ConfigError for a code that PJLink does not have, or a word that means two inputs.
     """
     if not inputs:
-        raise ConfigError("a display has at least one input", option="inputs")
+        raise ConfigError(Text("显示设备至少有一个输入", "a display has at least one input"), option="inputs")
     words: dict[str, str] = {}
     meanings: dict[str, str] = {}
     for word, raw in inputs.items():
         code = str(raw).strip().upper()
         if not is_input(code):
             raise ConfigError(
-                f'input {word!r} has code {raw!r}; a code is a type 1-6 and a number 1-9 or A-Z, as in "31"',
+                Text(
+                    f'输入 {word!r} 的代码是 {raw!r}；代码为类型 1-6 加编号 1-9 或 A-Z，如 "31"',
+                    f'input {word!r} has code {raw!r}; a code is a type 1-6 and a number 1-9 or A-Z, as in "31"',
+                ),
                 option=f"inputs.{word}",
             )
         meanings[word] = code
@@ -92,9 +95,20 @@ def input_kind(inputs: Mapping[str, str], sources: Mapping[str, str]) -> Choice:
     for source, at in sources.items():
         if at not in meanings:
             valid = tuple(inputs)
-            raise ConfigError(f"source {source!r} is at {at!r}, this display has {', '.join(valid)}", valid=valid)
+            raise ConfigError(
+                Text(
+                    f"信号源 {source!r} 接在 {at!r}，本设备只有 {'、'.join(valid)}",
+                    f"source {source!r} is at {at!r}, this display has {', '.join(valid)}",
+                ),
+                valid=valid,
+            )
         if meanings.setdefault(source, meanings[at]) != meanings[at]:
-            raise ConfigError(f"source {source!r} at {at} has the name of another input")
+            raise ConfigError(
+                Text(
+                    f"信号源 {source!r}（{at}）与另一个输入同名",
+                    f"source {source!r} at {at} has the name of another input",
+                )
+            )
     by_code = {code: word for word, code in words.items()}
     return Choice(
         words=words, aliases={word: by_code[code] for word, code in meanings.items() if word not in words}
@@ -104,7 +118,10 @@ def input_kind(inputs: Mapping[str, str], sources: Mapping[str, str]) -> Choice:
 def make_points(options: PJLinkOptions, inputs: Choice) -> list[Point]:
     """All points; which of them the model has not is known only when it is asked. Raises ConfigError."""
     if not 1.0 <= options.power_s <= POWER_LIMIT_S:
-        raise ConfigError(f"warm-up takes 1 to {POWER_LIMIT_S:g} s", option="power_s")
+        raise ConfigError(
+            Text(f"预热时间为 1 至 {POWER_LIMIT_S:g} 秒", f"warm-up takes 1 to {POWER_LIMIT_S:g} s"),
+            option="power_s",
+        )
     on = frozenset({"power"})
     made = [
         Point(

@@ -141,19 +141,25 @@ class Control:
 def build_control(name: str, options: ControlOptions) -> Control:
     """The control behind the point `name`; raises ConfigError below `controls.<name>`."""
 
-    def bad(key: str, why: str) -> ConfigError:
+    def bad(key: str, why: Text) -> ConfigError:
         return ConfigError(why, option=f"controls.{name}.{key}" if key else f"controls.{name}")
 
     if not POINT_NAME.fullmatch(name) or name == "preset":
-        raise bad("", "a point name is lower-case words joined by dots; `preset` is taken")
+        raise bad(
+            "",
+            Text(
+                "点位名为小写单词，以点相连；preset 已占用",
+                "a point name is lower-case words joined by dots; `preset` is taken",
+            ),
+        )
     if not options.control:
-        raise bad("control", "the control's name in the design is missing")
+        raise bad("control", _NAMELESS)
     if options.ramp and options.kind not in ("gain", "level"):
-        raise bad("ramp", "only a gain or a level can ramp")
+        raise bad("ramp", Text("只有增益或电平可以渐变", "only a gain or a level can ramp"))
     if options.ramp < 0 or options.settle < 0:
-        raise bad("ramp" if options.ramp < 0 else "settle", "seconds, not negative")
+        raise bad("ramp" if options.ramp < 0 else "settle", Text("秒数，不为负", "seconds, not negative"))
     if bool(options.words) != (options.kind == "choice"):
-        raise bad("words", "a choice needs words, and only a choice")
+        raise bad("words", Text("choice 须列出 words，其他种类不可", "a choice needs words, and only a choice"))
     meter = options.kind == "meter"
     title = _TITLES[options.kind]
     point = Point(
@@ -169,12 +175,18 @@ def build_control(name: str, options: ControlOptions) -> Control:
     return Control(point, options)
 
 
+_NAMELESS = Text("缺少设计文件中的控件名", "the control's name in the design is missing")
+
+
 def build_action(name: str, given: ActionOptions) -> Action:
     """The action `name`; raises ConfigError below `actions.<name>`."""
     if not POINT_NAME.fullmatch(name):
-        raise ConfigError("an action's name is lower-case words joined by dots", option=f"actions.{name}")
+        raise ConfigError(
+            Text("动作名为小写单词，以点相连", "an action's name is lower-case words joined by dots"),
+            option=f"actions.{name}",
+        )
     if not given.control:
-        raise ConfigError("the control's name in the design is missing", option=f"actions.{name}.control")
+        raise ConfigError(_NAMELESS, option=f"actions.{name}.control")
     return Action(name, Text(given.title_zh or name, given.title_en or name))
 
 
@@ -198,16 +210,22 @@ def _kind(options: ControlOptions, bad: Any) -> Kind:
     if options.kind == "choice":
         words = {word: plain_code(code) for word, code in options.words.items()}
         if len(set(words.values())) != len(words):
-            raise bad("words", "two words for one value: the second could never be read back")
+            raise bad(
+                "words",
+                Text(
+                    "两个词对应同一个值：后一个永远读不回来",
+                    "two words for one value: the second could never be read back",
+                ),
+            )
         return Choice(words)
     usual = _RANGES[options.kind]
     low = usual.low if options.min is None else options.min
     high = usual.high if options.max is None else options.max
     tolerance = usual.tolerance if options.tolerance is None else options.tolerance
     if not low < high:
-        raise bad("max", f"more than min ({low:g})")
+        raise bad("max", Text(f"应大于 min（{low:g}）", f"more than min ({low:g})"))
     if tolerance < 0:
-        raise bad("tolerance", "not negative")
+        raise bad("tolerance", Text("不为负", "not negative"))
     return Number(low, high, usual.unit if options.unit is None else options.unit, tolerance)
 
 

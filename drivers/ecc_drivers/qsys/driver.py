@@ -21,6 +21,7 @@ from ecc_controld.sdk import (
     Refusal,
     RemoteProtocolError,
     Session,
+    Text,
     Value,
     Verdict,
 )
@@ -67,7 +68,7 @@ class QSys(Driver):
         options = config.options
         self._options: QSysOptions = options if isinstance(options, QSysOptions) else QSysOptions()
         if self._options.feedback_s < 0:
-            raise ConfigError("seconds, 0 for none", option="feedback_s")
+            raise ConfigError(Text("秒数，0 为不要", "seconds, 0 for none"), option="feedback_s")
         self._controls = {name: build_control(name, given) for name, given in self._options.controls.items()}
         self._presets = build_presets(config.presets, self._options.snapshot, self._controls)
         self.points = {name: control.point for name, control in self._controls.items()}

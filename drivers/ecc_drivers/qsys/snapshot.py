@@ -70,11 +70,13 @@ def build_presets(
     """The presets of a device, None without any; raises ConfigError below `snapshot`."""
     if not presets:
         if options.verify or options.guard:
-            raise ConfigError("there are no presets to verify or guard", option="snapshot")
+            raise ConfigError(
+                Text("没有可验证或保护的预设", "there are no presets to verify or guard"), option="snapshot"
+            )
         return None
     numbers = {word: _number(word, raw) for word, raw in presets.items()}
     if len(set(numbers.values())) != len(numbers):
-        raise ConfigError("two presets load one snapshot", option="snapshot")
+        raise ConfigError(Text("两个预设调用同一个快照", "two presets load one snapshot"), option="snapshot")
     wants = _wants(options, numbers, controls)
     _check_guard(options, wants, controls)
     witnesses = {name for wanted in wants.values() for name in wanted}
@@ -82,7 +84,7 @@ def build_presets(
     for name in disturbs - set(controls):
         raise _unknown(f"disturbs.{name}", name, controls)
     if options.ramp < 0 or options.settle < 0 or (options.quiet or 0.0) < 0:
-        raise ConfigError("seconds, not negative", option="snapshot")
+        raise ConfigError(Text("秒数，不为负", "seconds, not negative"), option="snapshot")
     point = Point(
         name="preset",
         kind=Choice(numbers),
@@ -100,7 +102,13 @@ def build_presets(
 def _number(word: str, raw: int | str) -> int:
     code = plain_code(raw)
     if isinstance(code, bool) or not isinstance(code, int) or code < 1:
-        raise ConfigError(f"preset {word!r}: a snapshot number from 1, got {raw!r}", option="snapshot")
+        raise ConfigError(
+            Text(
+                f"预设 {word!r}：快照编号从 1 起，得到 {raw!r}",
+                f"preset {word!r}: a snapshot number from 1, got {raw!r}",
+            ),
+            option="snapshot",
+        )
     return code
 
 
@@ -111,11 +119,16 @@ def _wants(
     for word in options.verify:
         if word not in numbers:
             raise ConfigError(
-                f"no preset is called {word!r}", option=f"snapshot.verify.{word}", valid=tuple(numbers)
+                Text(f"没有名为 {word!r} 的预设", f"no preset is called {word!r}"),
+                option=f"snapshot.verify.{word}",
+                valid=tuple(numbers),
             )
     if options.verify and set(options.verify) != set(numbers):
         lacking = ", ".join(sorted(set(numbers) - set(options.verify)))
-        raise ConfigError(f"names every preset or none; lacks {lacking}", option="snapshot.verify")
+        raise ConfigError(
+            Text(f"要么列出全部预设，要么都不列；缺 {lacking}", f"names every preset or none; lacks {lacking}"),
+            option="snapshot.verify",
+        )
     wants = {word: _parsed(word, raw, controls) for word, raw in options.verify.items()}
     for one, other in permutations(wants, 2):
         if all(
@@ -123,7 +136,10 @@ def _wants(
             for name, value in wants[other].items()
         ):
             raise ConfigError(
-                f"{other!r} is also true whenever {one!r} is: name a control that tells them apart",
+                Text(
+                    f"{one!r} 为真时 {other!r} 也为真：请列出能区分二者的控件",
+                    f"{other!r} is also true whenever {one!r} is: name a control that tells them apart",
+                ),
                 option=f"snapshot.verify.{other}",
             )
     return wants
@@ -137,12 +153,14 @@ def _parsed(word: str, raw: Mapping[str, Code], controls: Mapping[str, Control])
         point = controls[name].point
         if point.fleeting:
             raise ConfigError(
-                "a meter moves by itself and proves nothing", option=f"snapshot.verify.{word}.{name}"
+                Text("电平表自己会动，不能作证", "a meter moves by itself and proves nothing"),
+                option=f"snapshot.verify.{word}.{name}",
             )
         try:
             parsed[name] = point.kind.parse(value)
         except BadValue as error:
-            raise ConfigError(str(error), option=f"snapshot.verify.{word}.{name}", valid=error.valid) from error
+            text = Text(error.zh, str(error))
+            raise ConfigError(text, option=f"snapshot.verify.{word}.{name}", valid=error.valid) from error
     return parsed
 
 
@@ -153,11 +171,17 @@ def _check_guard(
         if name not in controls:
             raise _unknown("guard", name, controls)
         if controls[name].options.kind != "mute" or controls[name].options.read_only:
-            raise ConfigError(f"{name} is no mute that can be written", option="snapshot.guard")
+            raise ConfigError(
+                Text(f"{name} 不是可写的静音", f"{name} is no mute that can be written"), option="snapshot.guard"
+            )
         if any(name in wanted for wanted in wants.values()):
             # The core holds it closed until the preset is proved, and opens it afterwards: either way it lies.
-            raise ConfigError(f"{name} is a guard, so it cannot prove a preset", option="snapshot.verify")
+            raise ConfigError(
+                Text(f"{name} 是保护项，不能证明预设", f"{name} is a guard, so it cannot prove a preset"),
+                option="snapshot.verify",
+            )
 
 
 def _unknown(key: str, name: str, controls: Mapping[str, Control]) -> ConfigError:
-    return ConfigError(f"no control is called {name!r}", option=f"snapshot.{key}", valid=tuple(controls))
+    text = Text(f"没有名为 {name!r} 的控件", f"no control is called {name!r}")
+    return ConfigError(text, option=f"snapshot.{key}", valid=tuple(controls))

@@ -185,7 +185,8 @@ class Videohub(Driver):
         self._options: VideohubOptions = config.options
         for option in ("inputs", "outputs"):
             if not 1 <= getattr(self._options, option) <= PORTS_LIMIT:
-                raise ConfigError(f"a hub has 1 to {PORTS_LIMIT} {option}", option=option)
+                text = Text(f"矩阵的 {option} 为 1 至 {PORTS_LIMIT}", f"a hub has 1 to {PORTS_LIMIT} {option}")
+                raise ConfigError(text, option=option)
         self._sources = _source_kind(config.sources, self._options.inputs)
         self._words = tuple(self._sources.words)
         self._tables = self._make_tables()
@@ -354,9 +355,20 @@ def _source_kind(sources: Mapping[str, str], inputs: int) -> Choice:
     spellings = dict(numbers)
     for word, at in sources.items():
         if at not in valid:
-            raise ConfigError(f"source {word!r} is at {at!r}, this hub has in.1 to {valid[-1]}", valid=valid)
+            raise ConfigError(
+                Text(
+                    f"信号源 {word!r} 接在 {at!r}，本矩阵只有 in.1 至 {valid[-1]}",
+                    f"source {word!r} is at {at!r}, this hub has in.1 to {valid[-1]}",
+                ),
+                valid=valid,
+            )
         if numbers.get(word, numbers[at]) != numbers[at]:
-            raise ConfigError(f"source {word!r} at {at} has the name of another input")
+            raise ConfigError(
+                Text(
+                    f"信号源 {word!r}（{at}）与另一个输入同名",
+                    f"source {word!r} at {at} has the name of another input",
+                )
+            )
         words.setdefault(numbers[at], word)
         spellings[word] = numbers[at]
     canonical = {words.get(n, str(n + 1)): n for n in range(inputs)}

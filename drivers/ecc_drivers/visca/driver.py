@@ -271,17 +271,25 @@ def _axis(name: str, title: Text, low: int, high: int) -> Point:
 
 def _check(options: ViscaOptions) -> None:
     if not 0x81 <= options.address <= 0x87:
-        raise ConfigError("the address of a VISCA camera is 129 to 135 (81 to 87 hex)", option="address")
+        raise ConfigError(
+            Text(
+                "VISCA 摄像机地址为 129 至 135（十六进制 81 至 87）",
+                "the address of a VISCA camera is 129 to 135 (81 to 87 hex)",
+            ),
+            option="address",
+        )
     limits = {"pan": (1, 24), "tilt": (1, 23), "zoom": (0, 7), "goto_pan": (1, 24), "goto_tilt": (1, 23)}
     for key, (low, high) in limits.items():
         if not low <= getattr(options.speeds, key) <= high:
-            raise ConfigError(f"a speed from {low} to {high}", option=f"speeds.{key}")
+            raise ConfigError(
+                Text(f"速度 {low} 至 {high}", f"a speed from {low} to {high}"), option=f"speeds.{key}"
+            )
     for key in ("pan", "tilt", "zoom"):
         if getattr(options.tolerance, key) < 0:
-            raise ConfigError("a tolerance is not negative", option=f"tolerance.{key}")
+            raise ConfigError(Text("容差不为负", "a tolerance is not negative"), option=f"tolerance.{key}")
     for key in ("motion_settle", "power_settle"):
         if getattr(options, key) <= 0:
-            raise ConfigError("a time above 0 s", option=key)
+            raise ConfigError(Text("时间须大于 0 秒", "a time above 0 s"), option=key)
 
 
 def _placement(config: DeviceConfig, options: ViscaOptions) -> Placement:
@@ -289,7 +297,12 @@ def _placement(config: DeviceConfig, options: ViscaOptions) -> Placement:
     for word, number in config.presets.items():
         text = str(number).strip()
         if not (text.isascii() and text.isdigit() and int(text) <= 0xFE):
-            raise ConfigError(f"preset {word!r}: a camera's preset is a number from 0 to 254, got {number!r}")
+            raise ConfigError(
+                Text(
+                    f"预置位 {word!r}：编号为 0 至 254，得到 {number!r}",
+                    f"preset {word!r}: a camera's preset is a number from 0 to 254, got {number!r}",
+                )
+            )
         numbers[word] = int(text)
     places = {word: Place(*position) for word, position in options.positions.items()}
     kind = Placement(numbers, places, options.tolerance, options.pan_digits)
@@ -299,10 +312,13 @@ def _placement(config: DeviceConfig, options: ViscaOptions) -> Placement:
     unproved = [word for word in numbers if places and word not in places]
     if unproved:
         raise ConfigError(
-            f"no position for {', '.join(unproved)}: give one for every preset, or none at all",
+            Text(
+                f"{'、'.join(unproved)} 没有位置：要么每个预置位都给，要么都不给",
+                f"no position for {', '.join(unproved)}: give one for every preset, or none at all",
+            ),
             option="positions",
             valid=tuple(numbers),
         )
     if any(word.startswith("at:") for word in kind.words()):
-        raise ConfigError("a preset's name cannot begin with 'at:'")
+        raise ConfigError(Text("预置位的名字不能以 at: 开头", "a preset's name cannot begin with 'at:'"))
     return kind

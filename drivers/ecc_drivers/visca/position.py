@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ecc_controld.sdk import BadValue, Kind, Value
+from ecc_controld.sdk import BadValue, Kind, Text, Value
 
 AT = re.compile(r"at:\s*([+-]?\d{1,6})\s*,\s*([+-]?\d{1,6})\s*,\s*(\d{1,5})", re.ASCII)
 ZOOM_MAX = 0xFFFF
@@ -62,7 +62,9 @@ class Placement(Kind):
                 return str(place)
         near = difflib.get_close_matches(text, self.words(), 1)
         raise BadValue(
-            "a preset or at:PAN,TILT,ZOOM", valid=tuple(self.words()), nearest=near[0] if near else None
+            Text("预置位或 at:水平,俯仰,变焦", "a preset or at:PAN,TILT,ZOOM"),
+            valid=tuple(self.words()),
+            nearest=near[0] if near else None,
         )
 
     def same(self, a: Value, b: Value) -> bool:
@@ -89,15 +91,15 @@ class Placement(Kind):
             return str(place)
         return min(near, key=lambda word: sum(abs(a - b) for a, b in zip(place, self.places[word], strict=True)))
 
-    def check(self, place: Place) -> str | None:
+    def check(self, place: Place) -> Text | None:
         """Why the camera cannot be told to go to `place`, or None."""
         pan_limit = 1 << (4 * self.pan_digits - 1)
         if not -pan_limit <= place.pan < pan_limit:
-            return f"pan from {-pan_limit} to {pan_limit - 1}"
+            return _span("水平", "pan", -pan_limit, pan_limit - 1)
         if not -TILT_LIMIT <= place.tilt < TILT_LIMIT:
-            return f"tilt from {-TILT_LIMIT} to {TILT_LIMIT - 1}"
+            return _span("俯仰", "tilt", -TILT_LIMIT, TILT_LIMIT - 1)
         if not 0 <= place.zoom <= ZOOM_MAX:
-            return f"zoom from 0 to {ZOOM_MAX}"
+            return _span("变焦", "zoom", 0, ZOOM_MAX)
         return None
 
     def _near(self, a: Place, b: Place) -> bool:
@@ -105,3 +107,7 @@ class Placement(Kind):
 
     def _limits(self) -> tuple[int, int, int]:
         return self.tolerance.pan, self.tolerance.tilt, self.tolerance.zoom
+
+
+def _span(zh: str, en: str, low: int, high: int) -> Text:
+    return Text(f"{zh} {low} 至 {high}", f"{en} from {low} to {high}")

@@ -100,7 +100,7 @@ def _value_for(entry: Entry, raw: object) -> Value:
         raise Problem(
             422,
             "bad_value",
-            Text(f"{entry.name} 的值无效，应为：{error.expected}", f"{entry.name}: {error}"),
+            Text(f"{entry.name} 的值无效，{error.zh}", f"{entry.name}: {error}"),
             valid=list(error.valid) or None,
             nearest=error.nearest,
             range=entry.point.kind.range() or None,

@@ -8,12 +8,10 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from .routes import ROUTES, Route
+from .routes import EVERYWHERE, ROUTES, Route
 from .schemas import ProblemDocument
 
 REF = "#/components/schemas/{model}"
-EVERYWHERE = (403, 500)
-"""What every path can answer: a foreign host or site, and a fault of ours."""
 KEYED = {"Idempotency-Key": "a repeated key returns what the first press came to (kept 24 hours)"}
 PRESS = {
     "Pressed-At": "when it was pressed (RFC 3339, the server's time); older than 5 s is answered 410",
@@ -83,7 +81,7 @@ def _operation(route: Route, names: dict[Any, Any]) -> dict[str, Any]:
             for status, model in route.answers.items()
         },
     }
-    for status in sorted({*route.problems, *EVERYWHERE}):
+    for status in route.refusals:
         operation["responses"][str(status)] = _problem(names[ProblemDocument])
     if route.body is not None:
         operation["requestBody"] = {

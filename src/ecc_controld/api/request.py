@@ -58,15 +58,40 @@ async def body_of(request: web.Request, model: type[B]) -> tuple[B, bytes]:
         raise _invalid(error, model) from None
 
 
+TYPES = {
+    "bool": Text("true 或 false", "true or false"),
+    "int": Text("整数", "a whole number"),
+    "float": Text("数值", "a number"),
+    "string": Text("文字", "text"),
+    "dict": Text("对象", "an object"),
+    "model": Text("对象", "an object"),
+}
+"""What pydantic's errors ask for, by the first word of their type."""
+
+
 def _invalid(error: ValidationError, model: type[Strict]) -> Problem:
-    found = error.errors(include_url=False, include_context=False, include_input=False)[:SHOWN]
-    where = [{"field": ".".join(map(str, one["loc"]))[:80], "problem": one["msg"][:200]} for one in found]
-    fields = sorted(model.model_fields)
+    """One sentence a field: a value that fits none of several types has an error for each of them."""
+    fields: dict[str, list[str]] = {}
+    for one in error.errors(include_url=False, include_context=False, include_input=False):
+        fields.setdefault(str(one["loc"][0])[:80] if one["loc"] else "", []).append(one["type"])
+    told = {field: _trouble(kinds) for field, kinds in list(fields.items())[:SHOWN]}
     text = Text(
-        "请求体字段有误：" + "；".join(one["field"] or "整体" for one in where),
-        "the body has wrong fields: " + "; ".join(f"{one['field'] or 'body'}: {one['problem']}" for one in where),
+        "请求体有误：" + "；".join(f"{field or '整体'} {why.zh}" for field, why in told.items()),
+        "the body is wrong: " + "; ".join(f"{field or 'it'} {why.en}" for field, why in told.items()),
     )
-    return Problem(422, "bad_body", text, errors=where, valid=fields)
+    errors = [{"field": field, "problem": why.en, "problem_zh": why.zh} for field, why in told.items()]
+    return Problem(422, "bad_body", text, errors=errors, valid=sorted(model.model_fields))
+
+
+def _trouble(kinds: list[str]) -> Text:
+    if "missing" in kinds:
+        return Text("缺少", "is missing")
+    if "extra_forbidden" in kinds:
+        return Text("不认识", "is not known here")
+    wanted = [TYPES[word] for word in dict.fromkeys(kind.partition("_")[0] for kind in kinds) if word in TYPES]
+    if not wanted:
+        return Text("无效", "is not valid")
+    return Text("应为" + "、".join(one.zh for one in wanted), "must be " + " or ".join(one.en for one in wanted))
 
 
 def number_in(request: web.Request, name: str, default: int, low: int, high: int) -> int:

@@ -12,6 +12,8 @@ from . import acting, metrics, reading, schemas, stream
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 API = "/api/v1"
+EVERYWHERE = (403, 500)
+"""What every path can answer: a foreign host or site, and a fault of ours."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,16 @@ class Route:
     keyed: bool = False
     problems: tuple[int, ...] = ()
     media: str = "application/json"
+
+    @property
+    def strict(self) -> bool:
+        """Other query parameters are an error. Probes and scrapers outside the API may add what they like."""
+        return self.path.startswith(API)
+
+    @property
+    def refusals(self) -> list[int]:
+        """Every status that a problem of it can have."""
+        return sorted({*self.problems, *EVERYWHERE, *((422,) if self.strict else ())})
 
 
 WAIT = {"wait": "seconds to wait for the outcome, 0 to 600"}

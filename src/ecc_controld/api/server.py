@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 from importlib.resources import files
 from pathlib import Path
@@ -15,7 +16,7 @@ from . import openapi
 from .context import CONTEXT, Context
 from .problems import Handler, Problem, problems
 from .request import BODY_LIMIT, reply
-from .routes import API, ROUTES
+from .routes import API, ROUTES, Route
 
 PANEL = Path(str(files("ecc_controld"))) / "panel"
 HEADERS = {
@@ -33,7 +34,7 @@ def build(context: Context) -> web.Application:
     app = web.Application(middlewares=[problems, _careful], client_max_size=BODY_LIMIT)
     app[CONTEXT] = context
     for route in ROUTES:
-        app.router.add_route(route.method, route.path, route.handler)
+        app.router.add_route(route.method, route.path, _asked_right(route) if route.strict else route.handler)
     described = openapi.document(context.version)
 
     async def describe(request: web.Request) -> web.Response:
@@ -45,6 +46,23 @@ def build(context: Context) -> web.Application:
         app.router.add_static("/panel", PANEL, append_version=False)
     app.on_response_prepare.append(_headers)
     return app
+
+
+def _asked_right(route: Route) -> Handler:
+    """Its handler behind a check of the query: a misspelt name must not look like a filter that was obeyed."""
+    valid = sorted(route.query)
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        for name in request.query:
+            if name not in route.query:
+                text = Text(f"没有查询参数“{name[:80]}”", f"there is no query parameter {name[:80]!r} here")
+                near = difflib.get_close_matches(name, valid, 1)
+                raise Problem(422, "bad_query", text, valid=valid, nearest=near[0] if near else None)
+            if len(request.query.getall(name)) > 1:
+                raise Problem(422, "bad_query", Text(f"{name} 给了两次", f"{name} is given twice"))
+        return await route.handler(request)
+
+    return handler
 
 
 async def _index(request: web.Request) -> web.StreamResponse:

@@ -156,7 +156,7 @@ def _wishes(
         try:
             value = point.kind.parse(leaf.value.text)
         except BadValue as bad:
-            unfit.setdefault((bad.expected, *bad.valid), []).append(device)
+            unfit.setdefault((bad.expected.en, *bad.valid), []).append(device)
             continue
         yield Wish(_want(leaf, device, value, written), leaf.mark)
     for devices in unfit.values():  # one sentence for all devices of a group that have the same trouble
@@ -165,7 +165,7 @@ def _wishes(
             kind.parse(leaf.value.text)
         except BadValue as bad:
             what = f"{one_of(devices).en}: {leaf.local}" if len(devices) > 1 else f"{devices[0]}.{leaf.local}"
-            values.misfit(leaf.value, kind, bad, what, problems)
+            values.misfit(leaf.value, bad, what, problems)
 
 
 def _having(leaf: Leaf, hall: HallView, problems: Problems) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ecc_controld.sdk.point import BadValue, Kind
+from ecc_controld.sdk.point import BadValue
 from ecc_controld.yamlfile import Node, Problems, Scalar
 
 _SUBSTITUTION = re.compile(r"\{[A-Za-z_][A-Za-z0-9_]*\}")
@@ -26,20 +26,10 @@ def scalar(node: Node, what: str, problems: Problems) -> Scalar | None:
     return None
 
 
-def misfit(node: Scalar, kind: Kind, bad: BadValue, what: str, problems: Problems) -> None:
+def misfit(node: Scalar, bad: BadValue, what: str, problems: Problems) -> None:
     """Note that `what` cannot have the value of the node."""
     shown = node.text if len(node.text) <= 60 else node.text[:60] + "…"
-    zh = f"{what} 不能是 {shown!r}，应为{_expected(kind)}"
     # The words of a choice are listed by the problem itself.
-    en = f"{what} cannot be {shown!r}" + ("" if bad.valid else f", expected {bad.expected}")
+    zh = f"{what} 不能是 {shown!r}" + ("" if bad.valid else f"，应为{bad.expected.zh}")
+    en = f"{what} cannot be {shown!r}" + ("" if bad.valid else f", expected {bad.expected.en}")
     problems.add(node.mark, zh, en, bad.valid, node.text)
-
-
-def _expected(kind: Kind) -> str:
-    facts = kind.range()
-    if "words" in facts:
-        return "以下之一"
-    if "min" in facts:
-        unit = f" {kind.unit}" if kind.unit else ""
-        return f" {facts['min']:g} 至 {facts['max']:g}{unit}"
-    return {"boolean": " on 或 off", "text": "一行文字"}.get(kind.name, "该点位能有的值")

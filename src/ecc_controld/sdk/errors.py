@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .text import Text
+
 
 class EccError(Exception):
     """Base of everything that ecc_controld raises on purpose."""
@@ -14,9 +16,9 @@ class ConfigError(EccError):
     loader can add file, line and column. `valid` lists the accepted names where there are such.
     """
 
-    def __init__(self, message: str, *, option: str | None = None, valid: tuple[str, ...] = ()) -> None:
-        super().__init__(message)
-        self.message = message
+    def __init__(self, text: Text, *, option: str | None = None, valid: tuple[str, ...] = ()) -> None:
+        super().__init__(text.en)
+        self.text = text
         self.option = option
         self.valid = valid
 

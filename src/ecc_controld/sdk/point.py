@@ -29,9 +29,10 @@ _FALSE = frozenset({"false", "off", "no", "0", "关", "否"})
 class BadValue(ValueError):
     """A value that a kind cannot hold; says what was expected and, for words, which are valid."""
 
-    def __init__(self, expected: str, *, valid: tuple[str, ...] = (), nearest: str | None = None) -> None:
-        super().__init__(f"expected {expected}" + (f"; did you mean {nearest!r}?" if nearest else ""))
+    def __init__(self, expected: Text, *, valid: tuple[str, ...] = (), nearest: str | None = None) -> None:
+        super().__init__(f"expected {expected.en}" + (f"; did you mean {nearest!r}?" if nearest else ""))
         self.expected = expected
+        self.zh = f"应为{expected.zh}" + (f"；是否想写 {nearest!r}？" if nearest else "")
         self.valid = valid
         self.nearest = nearest
 
@@ -69,7 +70,7 @@ class Switch(Kind):
             return True
         if isinstance(raw, (str, int)) and word in _FALSE:
             return False
-        raise BadValue("on or off", valid=("on", "off"))
+        raise BadValue(Text("开或关（on、off）", "on or off"), valid=("on", "off"))
 
 
 @dataclass(frozen=True)
@@ -86,9 +87,9 @@ class Number(Kind):
     def parse(self, raw: object) -> float:
         value = _to_float(raw, self.unit)
         if value is None or not math.isfinite(value):
-            raise BadValue(f"a number from {self.low:g} to {self.high:g}{self._unit()}")
+            raise BadValue(Text(f"数值，{self._span('至')}", f"a number from {self._span('to')}"))
         if not self.low <= value <= self.high:
-            raise BadValue(f"{self.low:g} to {self.high:g}{self._unit()}, got {value:g}")
+            raise BadValue(Text(f" {self._span('至')}，得到 {value:g}", f"{self._span('to')}, got {value:g}"))
         return value
 
     def same(self, a: Value, b: Value) -> bool:
@@ -103,8 +104,8 @@ class Number(Kind):
             out["step"] = self.step
         return out
 
-    def _unit(self) -> str:
-        return f" {self.unit}" if self.unit else ""
+    def _span(self, to: str) -> str:
+        return f"{self.low:g} {to} {self.high:g}{f' {self.unit}' if self.unit else ''}"
 
 
 @dataclass(frozen=True)
@@ -119,9 +120,16 @@ class Integer(Kind):
     def parse(self, raw: object) -> int:
         value = _to_float(raw, self.unit)
         if value is None or not math.isfinite(value) or value != int(value):
-            raise BadValue(f"a whole number from {self.low} to {self.high}")
+            raise BadValue(
+                Text(f"整数，{self.low} 至 {self.high}", f"a whole number from {self.low} to {self.high}")
+            )
         if not self.low <= value <= self.high:
-            raise BadValue(f"{self.low} to {self.high}, got {int(value)}")
+            raise BadValue(
+                Text(
+                    f" {self.low} 至 {self.high}，得到 {int(value)}",
+                    f"{self.low} to {self.high}, got {int(value)}",
+                )
+            )
         return int(value)
 
     def range(self) -> dict[str, Any]:
@@ -149,7 +157,8 @@ class Choice(Kind):
             return self.aliases[word]
         valid = tuple(self.words)
         near = difflib.get_close_matches(word, valid, 1)
-        raise BadValue(f"one of {', '.join(valid)}", valid=valid, nearest=near[0] if near else None)
+        expected = Text(f"以下之一：{'、'.join(valid)}", f"one of {', '.join(valid)}")
+        raise BadValue(expected, valid=valid, nearest=near[0] if near else None)
 
     def code(self, word: Value) -> Any:
         """What the device calls `word`."""
@@ -175,10 +184,11 @@ class Words(Kind):
 
     def parse(self, raw: object) -> str:
         if not isinstance(raw, (str, int, float)) or isinstance(raw, bool):
-            raise BadValue("text")
+            raise BadValue(Text("文字", "text"))
         text = str(raw)
         if len(text) > self.max_length or any(ord(c) < 32 for c in text):
-            raise BadValue(f"text of at most {self.max_length} characters on one line")
+            n = self.max_length
+            raise BadValue(Text(f"一行文字，至多 {n} 个字符", f"text of at most {n} characters on one line"))
         return text
 
 

@@ -232,8 +232,8 @@ class Builder:
         word = None if where is None else where.rpartition(".")[2]
         self._problems.add(
             mark or read.key.mark,
-            f"设备 {subject}：{error.message}",
-            f"{subject}: {error.message}",
+            f"设备 {subject}：{error.text.zh}",
+            f"{subject}: {error.text.en}",
             error.valid,
             word,
         )

@@ -54,7 +54,10 @@ def _guard(point: Point, points: Mapping[str, Point]) -> list[Text]:
             guard.kind.parse(value)
         except BadValue as error:
             found.append(
-                Text(f"点位 {point.name} 的 guard {name} 取值无效", f"{point.name}: guard {name}: {error}")
+                Text(
+                    f"点位 {point.name} 的 guard {name} 取值无效，{error.zh}",
+                    f"{point.name}: guard {name}: {error}",
+                )
             )
         if guard.access != "readwrite" or name == point.name:
             en = f"{point.name}: guard {name} must be another point that is read and written"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ecc_controld.registry import Registry
-from ecc_controld.sdk import ConfigError
+from ecc_controld.sdk import ConfigError, Text
 from ecc_controld.settings import load_hall
 from ecc_controld.yamlfile import FilesInvalid
 
@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(problem, file=sys.stderr)
         return USAGE
     except ConfigError as error:
-        print(f"ecc-twins: {error}", file=sys.stderr)
+        print(f"ecc-twins: {error.text.en} / {error.text.zh}", file=sys.stderr)
         return USAGE
     return asyncio.run(run(blueprints, args, lambda: _again(args.config)))
 
@@ -56,7 +56,12 @@ def blueprints_of(config_dir: Path) -> list[Blueprint]:
         twin = registry.twin(name)
         if twin is None:
             why = "; ".join(str(fault) for fault in registry.faults if fault.name == name) or "none is installed"
-            raise ConfigError(f"device {device.config.id}: driver {name} has no twin: {why}")
+            raise ConfigError(
+                Text(
+                    f"设备 {device.config.id}：驱动 {name} 没有孪生：{why}",
+                    f"device {device.config.id}: driver {name} has no twin: {why}",
+                )
+            )
         found.append(Blueprint(device.config, name, twin, device.driver.points))
     return found
 

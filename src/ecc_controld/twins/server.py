@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
-from ecc_controld.sdk import Address, ConfigError, DeviceConfig, Point, Twin
+from ecc_controld.sdk import Address, ConfigError, DeviceConfig, Point, Text, Twin
 
 HOST = "127.0.0.1"
 
@@ -93,7 +93,12 @@ def _alike(one: Blueprint, other: Blueprint) -> bool:
 async def _serve(blueprint: Blueprint) -> Served:
     device = blueprint.config
     if inspect.isabstract(blueprint.twin):
-        raise ConfigError(f"device {device.id}: the twin of driver {blueprint.driver} is not complete")
+        raise ConfigError(
+            Text(
+                f"设备 {device.id}：驱动 {blueprint.driver} 的孪生不完整",
+                f"device {device.id}: the twin of driver {blueprint.driver} is not complete",
+            )
+        )
     twin = blueprint.twin(device)
     host, port = await twin.serve(HOST, 0)
     return Served(device.id, blueprint.driver, twin, Address(device.address.scheme, host, port), blueprint.points)
