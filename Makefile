@@ -69,7 +69,8 @@ $(BIN)/promtool: | $(BIN)/python
 	  for n in 1 2 3; do \
 	    (cd $(VENV) && apt-get download -qq prometheus && dpkg-deb --fsys-tarfile prometheus_*.deb \
 	      | tar -x -C bin --strip-components=3 ./usr/bin/promtool && rm prometheus_*.deb) && break; \
-	    test $$n = 3 && exit 1; sleep $$((n * 5)); done; fi
+	    test $$n = 3 && exit 1; sleep $$((n * 5)); \
+	    if test "$$(id -u)" = 0; then apt-get update -qq; else sudo apt-get update -qq; fi; done; fi
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed / 需要 Python 3.11 或更新版本")'
