@@ -24,7 +24,7 @@ from .api.context import Context
 from .api.events import Events
 from .api.server import build
 from .control.engine import Engine
-from .control.reconfigure import Changes
+from .control.reconfigure import Changes, reconfigure
 from .hall.store import Alarm
 from .journal import Journal, JournalOpenError
 from .loading import Loaded, Loader, facts_of, units_of
@@ -161,7 +161,7 @@ async def _again(options: Options, loader: Loader, context: Context, control: st
         context.events.restart()
 
     units = units_of(hall, observe_only=options.observe_only)
-    return await context.engine.reconfigure(units, loaded.scenes, tell)
+    return await reconfigure(context.engine, units, loaded.scenes, tell)
 
 
 async def _until_the_end(stop: asyncio.Event, twins: Twins | None, engine: Engine) -> None:

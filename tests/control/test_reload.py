@@ -15,7 +15,7 @@ import pytest
 
 from ecc_controld.control.acceptance import Press, Refused
 from ecc_controld.control.engine import Engine, Unit
-from ecc_controld.control.reconfigure import Changes
+from ecc_controld.control.reconfigure import Changes, reconfigure
 from ecc_controld.control.run import Run
 from ecc_controld.hall.store import Entry
 from ecc_controld.hall.wish import Layer
@@ -80,7 +80,7 @@ class World:
 
     async def reload(self, units: dict[str, Unit], *scenes: Scene) -> Changes:
         found = {one.name: one for one in scenes} if scenes else self.engine.scenes
-        return await self.engine.reconfigure(units, found)
+        return await reconfigure(self.engine, units, found)
 
     async def online(self) -> None:
         await until(lambda: all(d.link == "online" for d in self.engine.store.devices.values()))

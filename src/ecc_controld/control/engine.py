@@ -16,7 +16,6 @@ from ecc_controld.link.supervisor import DIALS_AT_ONCE, Dial, Supervisor
 from ecc_controld.scene.model import Scene
 from ecc_controld.sdk.driver import Driver
 
-from . import reconfigure
 from .acceptance import Acceptance
 from .arbiter import Arbiter
 from .book import Book
@@ -32,6 +31,9 @@ from .wallclock import WallClock
 from .wishes import Wishes
 
 log = structlog.get_logger("engine")
+
+REMOVED = "removed"
+"""The reason of what ended because its device or point is in no file any more."""
 
 
 @dataclass(frozen=True)
@@ -114,17 +116,7 @@ class Engine:
             return "out_of_service"
         return "observe_only" if self.units[device].observe_only else None
 
-    # -- other files (control/reconfigure.py) ------------------------------------------------------------
-
-    async def reconfigure(
-        self, units: Mapping[str, Unit], scenes: Mapping[str, Scene], then: Callable[[], None] | None = None
-    ) -> reconfigure.Changes:
-        """Other devices and scenes from now on. `then` is called in the same turn; returns when the journal knows."""
-        changes = reconfigure.apply(self, units, scenes)
-        if then is not None:
-            then()
-        await self.acceptance.forget(changes.gone, changes.dropped)
-        return changes
+    # -- for control/reconfigure.py ----------------------------------------------------------------------
 
     def now(self) -> float:
         """Monotonic seconds."""
@@ -187,7 +179,7 @@ class Engine:
 
     def _do(self, device: str, action: str, tell: Callable[[str, str, str], None]) -> None:
         if device not in self.keepers:
-            tell(action, "failed", reconfigure.GONE)
+            tell(action, "failed", REMOVED)
             return
         asleep = self.asleep(device)
         if asleep is not None:

@@ -8,9 +8,9 @@ in the history and in the run that wanted it. Every other wish stays. The journa
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import structlog
 
@@ -18,19 +18,15 @@ from ecc_controld.hall.store import DeviceState, Entry
 from ecc_controld.hall.wish import Layer, Outcome, State
 from ecc_controld.scene.model import Scene
 
+from .engine import REMOVED, Engine, Unit
 from .law import Event, Facts, advance
 from .recall import still_possible
-
-if TYPE_CHECKING:
-    from .engine import Engine, Unit
 
 log = structlog.get_logger("reload")
 
 V = TypeVar("V")
 REASON = "reconfigured"
 """Why the link of a changed device was dropped."""
-GONE = "removed"
-"""Why a wish was dropped."""
 PERSISTENT = (Layer.SCENE, Layer.FIRE, Layer.MANUAL)
 
 
@@ -66,7 +62,21 @@ def compare(old: Mapping[str, Unit], new: Mapping[str, Unit]) -> Changes:
     return found
 
 
-def apply(engine: Engine, units: Mapping[str, Unit], scenes: Mapping[str, Scene]) -> Changes:
+async def reconfigure(
+    engine: Engine,
+    units: Mapping[str, Unit],
+    scenes: Mapping[str, Scene],
+    then: Callable[[], None] | None = None,
+) -> Changes:
+    """Other devices and scenes from now on. `then` is called in the same turn; returns when the journal knows."""
+    changes = _apply(engine, units, scenes)
+    if then is not None:
+        then()
+    await engine.acceptance.forget(changes.gone, changes.dropped)
+    return changes
+
+
+def _apply(engine: Engine, units: Mapping[str, Unit], scenes: Mapping[str, Scene]) -> Changes:
     """Swap devices and scenes in one go; nothing is awaited."""
     changes = compare(engine.units, units)
     before = engine.scenes
@@ -166,7 +176,7 @@ def _change(engine: Engine, device: str, lost: _Lost) -> None:
 
 def _let_go(engine: Engine, lost: _Lost, changes: Changes) -> None:
     """Only once all points are in their new places: whoever hears of it looks at the others."""
-    facts = Facts(reason=GONE)
+    facts = Facts(reason=REMOVED)
     names = [entry.name for entry in lost.entries]
     engine.gate.forget(names)
     engine.hands.forget(names)
