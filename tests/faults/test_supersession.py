@@ -49,6 +49,10 @@ class Play:
             await self.dice.choice(moves)()
             if self.dice.random() < 0.6:
                 await moment(self.dice.choice((0.0, 0.0, 0.005, 0.03, 0.1, SLOWEST_S, 0.6)))
+        await self.healed()
+
+    async def healed(self) -> None:
+        """Every device is well again; everything becomes true."""
         for twin in self.hall.twins.values():
             twin.mishaps = []
             await twin.heal()
