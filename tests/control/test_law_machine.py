@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -277,9 +278,9 @@ class Hall(RuleBasedStateMachine):
         self.ledger.read([Reading(name, values[name]) for name in names], self.now, self.now)
 
 
-def _sent_then_refused(hall: Hall, first: dict[str, Value], second: dict[str, Value]) -> None:
+def _sent_then_refused(hall: Hall, first: dict[str, Value], second: dict[str, Value], replaces: bool) -> None:
     """A write is acknowledged and still settling when the next wish's write is refused as busy."""
-    hall.begin()
+    hall.begin(replaces=replaces)
     hall.work(["ok"] * 8, 0.0)
     for values, answer in ((first, "ok"), (second, "busy")):
         hall._accept(values, Layer.MANUAL)
@@ -293,13 +294,15 @@ def _sent_then_refused(hall: Hall, first: dict[str, Value], second: dict[str, Va
     hall.teardown()  # the oracle looks at every proof
 
 
-def test_a_refusal_does_not_end_the_settle_time_of_the_write_before_it() -> None:
-    _sent_then_refused(Hall(), {"a": 1}, {"a": 0})
+@pytest.mark.parametrize("replaces", [True, False])
+def test_a_refusal_does_not_end_the_settle_time_of_the_write_before_it(replaces: bool) -> None:
+    _sent_then_refused(Hall(), {"a": 1}, {"a": 0}, replaces)
 
 
-def test_a_refusal_does_not_end_the_quiet_time_that_another_write_began() -> None:
+@pytest.mark.parametrize("replaces", [True, False])
+def test_a_refusal_does_not_end_the_quiet_time_that_another_write_began(replaces: bool) -> None:
     hall = Hall()
-    hall.begin()
+    hall.begin(replaces=replaces)
     preset, c = hall.book.entries["preset"], hall.book.entries["c"]
     hall.ledger._disturb(c, float("inf"), hall.now)
     hall.ledger._disturb(c, hall.now + QUIET, hall.now)
