@@ -100,8 +100,8 @@ def point(context: Context, entry: Entry) -> dict[str, Any]:
         "dirty": entry.dirty,
         "state": None if life is None else str(life.state),
         "as_wanted": None if life is None else life.as_wanted,
-        "outcome": None if life is None or life.outcome is None else str(life.outcome),
-        "evidence": None if life is None else life.evidence.word,
+        "outcome": None if life is None or life.told is None else str(life.told),
+        "evidence": None if life is None else life.told_evidence.word,
         "reason": None if life is None else life.reason or None,
         "reason_text": None if text is None else text.as_dict(),
     }

@@ -17,6 +17,7 @@ from ecc_controld.scene.model import Scene
 from ecc_controld.sdk.driver import Driver
 
 from .acceptance import Acceptance
+from .alarms import WishAlarms
 from .arbiter import Arbiter
 from .book import Book
 from .deeds import Deeds
@@ -79,6 +80,7 @@ class Engine:
         self.hands = Hands(self.acceptance, self.keepers, self.arbiter.fire)
         self.deeds = Deeds(self.acceptance, self.arbiter.keys, self._do)
         self.observing = Observing(self.store)
+        self.alarms = WishAlarms(self.store, lambda device: self.units[device].driver.config.name)
         self._disk_watch: asyncio.Task[None] | None = None
         self._tasks: dict[str, list[asyncio.Task[None]]] = {}
         self._leaving: set[asyncio.Task[None]] = set()

@@ -78,7 +78,7 @@ class Gate:
         if life.as_wanted or life.state is State.PARKED:
             # Set aside on purpose (out of service, "go on without"): the rest goes on.
             return True
-        if life.state in ENDED or life.drifted or life.outcome is Outcome.OFFLINE:
+        if life.state in ENDED or life.drifted or life.told is Outcome.OFFLINE:
             return prereq.if_failed == "go_on"
         return None
 

@@ -152,6 +152,7 @@ def _open(life: Life, f: Facts) -> Life:
         reason="",
         detail="",
         drifted=False,
+        away=False,
         asked=False,
     )
 
@@ -174,6 +175,7 @@ def _proved(life: Life, f: Facts) -> Life:
         reason="",
         detail="",
         drifted=False,
+        away=False,
         asked=False,
     )
 
@@ -232,7 +234,17 @@ def _doubt(life: Life, f: Facts) -> Life:
 
 
 def _drift(life: Life, f: Facts) -> Life:
-    return replace(life, drifted=True, outcome=Outcome.NOT_SETTLED, reason="drift", detail=f.detail)
+    reason = "return_ask" if life.asked else "drift"
+    return replace(life, drifted=True, away=False, outcome=Outcome.NOT_SETTLED, reason=reason, detail=f.detail)
+
+
+def _away(life: Life, f: Facts) -> Life:
+    return replace(life, away=True, reason=f.reason, detail=f.detail)
+
+
+def _back(life: Life, f: Facts) -> Life:
+    """Read again as it was: its outcome was never taken back, only not told."""
+    return replace(life, away=False, reason="", detail="")
 
 
 def _ask(life: Life, f: Facts) -> Life:
@@ -242,6 +254,7 @@ def _ask(life: Life, f: Facts) -> Life:
         life,
         state=state,
         drifted=state is State.HELD,
+        away=False,
         asked=f.on_return != "ignore",
         outcome=Outcome.NOT_SETTLED,
         reason="return_ask" if f.on_return != "ignore" else "return_ignored",
@@ -328,6 +341,11 @@ TABLE: tuple[Row, ...] = (
     _rows(S.HELD, E.DISTURBED, lambda w, f: not w.drifted, _anew, "held: disturbed by our own write"),
     _rows(S.HELD, E.READ, lambda w, f: _same(w, f) and w.drifted, _proved, "held: true again"),
     _rows(S.HELD, E.READ, lambda w, f: _other(w, f) and not w.drifted, _drift, "held: drift"),
+    # What a lost device once proved is not claimed of it until it is read again.
+    _rows(S.HELD, E.UNREACHABLE, lambda w, f: not w.away or w.reason != f.reason, _away, "held: unreachable"),
+    _rows((S.HELD,), E.RESTART, always, lambda w, f: replace(w, away=True, reason=""), "held: restart"),
+    _rows((S.HELD,), E.READ, lambda w, f: _same(w, f) and w.away, _back, "held: read again"),
+    _rows(S.HELD, E.READ, lambda w, f: _other(w, f) and w.away and w.drifted, _drift, "held: still another value"),
     _rows(
         S.HELD,
         E.RETURN,
@@ -335,7 +353,9 @@ TABLE: tuple[Row, ...] = (
         _anew,
         "held: blind, sent once more",
     ),
+    _rows(S.HELD, E.RETURN, lambda w, f: f.blind and w.away, _back, "held: blind, left alone"),
     _rows(S.HELD, E.RETURN, lambda w, f: _same(w, f) and w.drifted, _proved, "held: came back as wanted"),
+    _rows(S.HELD, E.RETURN, lambda w, f: _same(w, f) and w.away, _back, "held: came back as it was"),
     _rows(
         S.HELD,
         E.RETURN,

@@ -104,9 +104,13 @@ class Ledger:
         facts = Facts(reason=self.book.reason, detail=self.book.detail)
         for entry in self.book.entries.values():
             life = entry.life
-            if life is None or life.state not in (State.READY, State.DOUBT):
+            if life is None or life.state not in (State.READY, State.DOUBT, State.HELD):
                 continue
-            if life.outcome is None or (life.outcome is life.outcome.OFFLINE and life.reason != facts.reason):
+            if (
+                life.state is State.HELD
+                or life.outcome is None
+                or (life.outcome is life.outcome.OFFLINE and life.reason != facts.reason)
+            ):
                 self.fire(entry, Event.UNREACHABLE, now, facts)
 
     # -- writes ------------------------------------------------------------------------------------------

@@ -117,10 +117,8 @@ def _resume(run: Run, runs: Runs, store: Store, now: float) -> None:
             continue
         if entry.living is not wish or entry.life is None:
             continue
-        if entry.life.state is not State.HELD:
-            card.outcome, card.elapsed_s = None, None
-        elif entry.blind:  # no read will ever prove it again
-            run.enter(entry, wish, entry.life, now)
+        card.outcome, card.elapsed_s = None, None
+        run.enter(entry, wish, entry.life, now)  # a held one has no outcome either before it is read again
     run.deadline_s = max(run.deadline_s, now - run.began + GRACE_S)
     if run.layer is not Layer.MANUAL or run.cards:
         runs.open(run)

@@ -102,7 +102,7 @@ class Run:
         if card.number != wish.number or card.layer is not wish.layer:
             return False
         had = card.outcome
-        card.state, card.outcome, card.evidence = life.state, life.outcome, life.evidence
+        card.state, card.outcome, card.evidence = life.state, life.told, life.told_evidence
         card.reason, card.detail = life.reason, life.detail
         card.got, card.got_at = entry.observed, entry.observed_at
         if card.outcome is None:

@@ -118,6 +118,7 @@ class Life:
 
     - `commanded`: a write of this wish was handed over at least once.
     - `drifted`: held, but the last read says otherwise; `asked`: a return waits for a person.
+    - `away`: held, but not read since its device was lost (then with a reason) or since the start.
     - `by_us`: in doubt because we aborted for want of an answer (attempts then count on).
     """
 
@@ -129,6 +130,7 @@ class Life:
     detail: str = ""
     commanded: bool = False
     drifted: bool = False
+    away: bool = False
     asked: bool = False
     by_us: bool = False
     durable: bool = True
@@ -136,4 +138,18 @@ class Life:
     @property
     def as_wanted(self) -> bool:
         """The device was proved to be as this wish says, as far as it can be proved, and nothing denied it."""
-        return self.state is State.HELD and not self.drifted
+        return self.state is State.HELD and not self.drifted and not self.away
+
+    @property
+    def told(self) -> Outcome | None:
+        """The outcome that is told. What a lost device once proved is not claimed of it until it proves it again."""
+        if not self.away:
+            return self.outcome
+        return Outcome.OFFLINE if self.reason else None
+
+    @property
+    def told_evidence(self) -> Evidence:
+        """The evidence that is told with it."""
+        if not self.away:
+            return self.evidence
+        return Evidence.COMMANDED if self.commanded else Evidence.NONE
