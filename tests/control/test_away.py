@@ -103,3 +103,33 @@ async def test_a_new_wish_ends_the_alarm_of_the_old_one(tmp_path: Path) -> None:
         await until(lambda: alarms(rig) != {})
         await rig.switch("calm")  # wants nothing of x.a: nobody minds its value any more
         assert alarms(rig) == {}
+
+
+async def test_the_same_key_again_tries_again_what_was_given_up(tmp_path: Path) -> None:
+    async with Rig(tmp_path, DEVICES, [DUTY]) as rig:
+        await rig.online()
+        await rig.twins["x"].fault("reject")
+        run = await rig.press("duty")
+        await until(lambda: run.cards["x.a"].outcome == "rejected" and run.cards["y.a"].outcome == "ok")
+        await rig.twins["x"].heal()
+        fine = rig.twins["y"].writes()
+        again = await rig.press("duty")
+        assert again is run, "one story"
+        await until(lambda: run.verdict == "ready")
+        assert rig.twins["y"].writes() == fine, "what was true is left alone"
+
+
+async def test_the_same_key_again_does_not_touch_what_a_person_set_aside(tmp_path: Path) -> None:
+    async with Rig(tmp_path, DEVICES, [DUTY]) as rig:
+        await rig.online()
+        await rig.twins["x"].fault("reject")
+        await rig.twins["y"].fault("ignore")
+        run = await rig.press("duty")
+        await until(lambda: run.cards["x.a"].outcome == "rejected")
+        rig.engine.skip(rig.entry("x.a"))
+        await rig.twins["x"].heal()
+        before = rig.twins["x"].writes()
+        assert await rig.press("duty") is run
+        await until(lambda: rig.twins["x"].writes() != before)  # the lamp is tried again
+        assert rig.entry("x.a").life.told == "skipped"
+        assert not [line for line in rig.twins["x"].writes()[len(before) :] if line.startswith("SET a ")]

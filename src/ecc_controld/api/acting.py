@@ -211,9 +211,8 @@ async def _person(request: web.Request, event: Event) -> web.Response:
         raise Problem(409, "gone", Text("该项已被更新的设定取代", "a newer wish has replaced this one"))
     if event is Event.RETRY:
         _refuse_asleep(context, entry.device)
-    keeper = context.engine.keepers[entry.device]
-    keeper.ledger.fire(entry, event, context.now())
-    context.engine.supervisors[entry.device].dial_now()
-    keeper.wake()
+        context.engine.retry(entry)
+    else:
+        context.engine.skip(entry)
     context.engine.acceptance.note_event(str(event), run=run_id, point=entry.name, by=press.by)
     return reply({"run": await card_of(context, run_id, all_points=False)}, 202)

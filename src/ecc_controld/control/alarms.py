@@ -28,9 +28,11 @@ class WishAlarms:
         store.on_life.append(self._life_changed)
 
     def _life_changed(self, entry: Entry, wish: Wish, life: Life) -> None:
+        if entry.name not in self._store.entries:
+            return  # taken out of the configuration, with its alarms
         # A wish that has ended is told after its heir is there: what counts is how the point stands now.
         self._drift(entry)
-        self._away(entry.device)
+        self._away(entry)
 
     def _drift(self, entry: Entry) -> None:
         wish, life, name = entry.living, entry.life, f"drift:{entry.name}"
@@ -54,14 +56,15 @@ class WishAlarms:
         since = time.time()
         self._store.raise_alarm(Alarm(name, "drift", told, since, device=entry.device, point=entry.name))
 
-    def _away(self, device: str) -> None:
-        name = f"away:{device}"
-        reason = next(
-            (life.reason for e in self._store.by_device[device].values() if (life := e.life) and _lost(life)), None
-        )
-        if reason is None:
-            self._store.clear_alarm(name)
+    def _away(self, entry: Entry) -> None:
+        device, name = entry.device, f"away:{entry.device}"
+        if not _lost(entry):
+            standing = name in self._store.alarms
+            if standing and not any(map(_lost, self._store.by_device[device].values())):
+                self._store.clear_alarm(name)
             return
+        assert entry.life is not None
+        reason = entry.life.reason
         known, why = self._name_of(device), sentence(reason) or Text(reason, reason)
         text = Text(
             f"{known.zh} 失去联系（{why.zh}），它的状态无法确认",
@@ -70,8 +73,9 @@ class WishAlarms:
         self._store.raise_alarm(Alarm(name, "device_away", text, time.time(), device=device))
 
 
-def _lost(life: Life) -> bool:
-    return life.state is State.HELD and life.away and bool(life.reason)
+def _lost(entry: Entry) -> bool:
+    life = entry.life
+    return life is not None and life.state is State.HELD and life.away and bool(life.reason)
 
 
 def said(value: Value | None) -> Text:

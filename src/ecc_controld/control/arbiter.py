@@ -11,7 +11,8 @@ from typing import Any
 
 import structlog
 
-from ecc_controld.hall.wish import Layer, Prereq, Wish
+from ecc_controld.hall.store import Entry
+from ecc_controld.hall.wish import Layer, Prereq, State, Wish
 from ecc_controld.journal import Change, Counter, KeyRow, Put
 from ecc_controld.scene.model import Scene
 from ecc_controld.sdk.text import Text
@@ -24,6 +25,8 @@ from .run import Card, Deed, Run
 from .runs import Runs
 from .stamp import run_id
 from .wishes import Swap, compile_wants
+
+GIVEN_UP = (State.UNSETTLED, State.BLOCKED)
 
 log = structlog.get_logger("arbiter")
 
@@ -75,6 +78,7 @@ class Arbiter:
         runs: Runs,
         scenes: Callable[[], Mapping[str, Scene]],
         do_action: Callable[[str, str, Callable[[str, str, str], None]], None],
+        retry: Callable[[Entry], None],
     ) -> None:
         self._acceptance = acceptance
         self._store = acceptance.store
@@ -82,6 +86,7 @@ class Arbiter:
         self._runs = runs
         self._scenes = scenes
         self._do_action = do_action
+        self._retry = retry
         self._loop = asyncio.get_running_loop()
         self._compiled: dict[str, bytes] = {}
         self.active: Active | None = None
@@ -226,7 +231,18 @@ class Arbiter:
         keys = self.keys.take(press, run.id)
         if keys:
             await self._acceptance.settle(Swap(self._store.next_number()), Change(keys=keys), MATTERS_MORE)
+        self._try_again(run)
         return run
+
+    def _try_again(self, run: Run) -> None:
+        """Whoever presses the same key again wants what failed to be tried again."""
+        for name in run.cards:
+            entry = self._store.entries[name]
+            wish, life = entry.living, entry.life
+            if wish is None or life is None or wish.run != run.id:
+                continue
+            if life.state in GIVEN_UP or (life.state is State.HELD and life.drifted):
+                self._retry(entry)
 
     def _take_hall(self, scene: Scene, press: Press, params: dict[str, Any]) -> tuple[Swap, Run, Change]:
         """All in one go, in memory: the wishes are swapped, the old run is superseded, the new one is open."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from ecc_controld.hall.store import Store
+from ecc_controld.hall.store import Entry, Store
 from ecc_controld.journal import Journal
 from ecc_controld.link.supervisor import DIALS_AT_ONCE, Dial, Supervisor
 from ecc_controld.scene.model import Scene
@@ -25,6 +25,7 @@ from .diskwatch import DiskWatch
 from .gate import Gate
 from .hands import Hands
 from .keeper import Keeper
+from .law import Event
 from .observing import Observing
 from .recall import recall
 from .runs import Runs
@@ -76,7 +77,7 @@ class Engine:
         self.supervisors = {device: self._supervisor(device, unit) for device, unit in units.items()}
         self.runs = Runs(self.store)
         self.acceptance = Acceptance(self.store, self.wishes, journal)
-        self.arbiter = Arbiter(self.acceptance, self.runs, lambda: self.scenes, self._do)
+        self.arbiter = Arbiter(self.acceptance, self.runs, lambda: self.scenes, self._do, self.retry)
         self.hands = Hands(self.acceptance, self.keepers, self.arbiter.fire)
         self.deeds = Deeds(self.acceptance, self.arbiter.keys, self._do)
         self.observing = Observing(self.store)
@@ -117,6 +118,19 @@ class Engine:
         if not self.store.devices[device].in_service:
             return "out_of_service"
         return "observe_only" if self.units[device].observe_only else None
+
+    def retry(self, entry: Entry) -> None:
+        """A person wants a point to be striven for again; a link that waits for its time is dialled at once."""
+        keeper = self.keepers[entry.device]
+        keeper.ledger.fire(entry, Event.RETRY, self.now())
+        self.supervisors[entry.device].dial_now()
+        keeper.wake()
+
+    def skip(self, entry: Entry) -> None:
+        """A person goes on without a point."""
+        keeper = self.keepers[entry.device]
+        keeper.ledger.fire(entry, Event.SKIP, self.now())
+        keeper.wake()
 
     # -- for control/reconfigure.py ----------------------------------------------------------------------
 
