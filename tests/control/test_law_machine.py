@@ -312,6 +312,20 @@ def test_a_refusal_does_not_end_the_quiet_time_that_another_write_began(replaces
     assert hall.book.tracks["c"].quiet_until == hall.now + QUIET
 
 
+def test_what_a_hand_made_true_does_not_prove_that_our_command_is_over() -> None:
+    hall = PipelinedHall()
+    hall.begin(replaces=False)
+    hall.work(["ok"], 0.0)
+    hall.device.values["a"] = 2  # somebody at the device, just before the same is asked for
+    for values in ({"a": 2}, {"a": 1}):
+        hall._accept(values, Layer.SCENE)
+        hall.disk_done()
+        if values == {"a": 2}:
+            assert hall._step("ok", 0.3)
+            hall.link_down()
+    hall.teardown()  # the oracle looks at every proof
+
+
 class PipelinedHall(Hall):
     """The same with write and question in one segment."""
 

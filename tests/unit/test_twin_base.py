@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
+import sys
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar
@@ -11,6 +13,7 @@ from typing import Any, ClassVar
 import pytest
 
 from ecc_controld.sdk import FAULTS, Address, DeviceConfig, NoOptions, Peer, TcpTwin, Text, Twin, UdpTwin, Value
+from support.linebox import LineTwin, config
 
 
 class Box:
@@ -416,3 +419,23 @@ async def test_a_twin_that_was_never_served_can_be_closed() -> None:
     for kind in (LineTcp, LineUdp):
         twin = kind(DeviceConfig("box", Text("盒", "box"), Address("tcp", "127.0.0.1", 1), NoOptions()))
         await twin.close()
+
+
+async def test_a_client_that_is_being_let_in_while_the_twin_goes_deaf_is_not_leaked() -> None:
+    lost: list[str] = []
+    hook, sys.unraisablehook = sys.unraisablehook, lambda found: lost.append(str(found.exc_value))
+    try:
+        for turns in range(40):
+            twin = LineTwin(config("x"))
+            place = await twin.serve("127.0.0.1", 0)
+            with socket.socket() as client:
+                client.setblocking(False)
+                client.connect_ex(place)
+                for _ in range(turns % 4):
+                    await asyncio.sleep(0)
+                await twin.close()
+        await asyncio.sleep(0)
+        gc.collect()
+    finally:
+        sys.unraisablehook = hook
+    assert lost == []

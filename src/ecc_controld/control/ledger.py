@@ -77,6 +77,10 @@ class Ledger:
                 settle = entry.point.settle_s if wish is None else wish.settle_s
                 track.answered_at = now
                 track.settle_until = entry.trust_after = now + settle
+            elif now < track.settle_until:
+                # It looked true, but somebody's hand may have made it so: ours may still be inside until then.
+                entry.dirty = True
+                entry.trust_after = max(entry.trust_after, track.settle_until)
             if entry.life is not None:
                 if entry.blind:
                     self.fire(entry, Event.RETURN, now)

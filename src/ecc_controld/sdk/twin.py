@@ -298,8 +298,13 @@ class TcpTwin(Twin):
 
     async def _deafen(self) -> None:
         if self._server is not None:
-            self._server.close()
-            self._server = None
+            server, self._server = self._server, None
+            # Whoever is just being let in must find the server open (CPython 3.11 leaks the connection otherwise);
+            # so first nobody else is let in, then those have their turn, then it closes.
+            for sock in server.sockets:
+                asyncio.get_running_loop().remove_reader(sock.fileno())
+            await asyncio.sleep(0)
+            server.close()
             # Bound but not listening: clients are refused, and the kernel gives the port to nobody else.
             self._place = _bound(self._at)
 
