@@ -25,7 +25,7 @@ from .api.events import Events
 from .api.server import build
 from .control.engine import Engine
 from .control.reconfigure import Changes, reconfigure
-from .hall.store import Alarm
+from .hall.store import Alarm, DeviceState
 from .journal import Journal, JournalOpenError
 from .loading import Loaded, Loader, facts_of, units_of
 from .log import current as current_log
@@ -147,7 +147,7 @@ async def _serve(
         reloader = Reloader(engine, manager.notifier, watching.status, again)
         _spawn(stack, "reload", reloader.run())
         stop = stack.enter_context(_signals(reloader.request))
-        _announce(options, loaded.hall, listener)
+        _announce(options, loaded.hall, listener, context)
         await _until_the_end(stop, twins, engine)
 
 
@@ -274,14 +274,17 @@ def _context(
     return context
 
 
-def _announce(options: Options, hall: Hall, listener: socket.socket) -> None:
+def _announce(options: Options, hall: Hall, listener: socket.socket, context: Context) -> None:
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     kind = "模拟 SIMULATED" if options.simulated else "真实设备 LIVE"
     print(f"{hall.name.zh} / {hall.name.en} · {kind} · {len(hall.devices)} 台设备 devices", flush=True)
     if options.observe_only:
         print("只观察，不发送任何控制命令 / OBSERVE ONLY: nothing is ever written", flush=True)
-    print(f"面板 Panel: http://{shown}:{port}/", flush=True)
+    place = f"面板 Panel: http://{shown}:{port}/"
+    print(place, flush=True)
+    if options.simulated:
+        _announce_again(context, place)
     log.info(
         "listening",
         host=host,
@@ -290,6 +293,19 @@ def _announce(options: Options, hall: Hall, listener: socket.socket) -> None:
         devices=len(hall.devices),
         observe_only=options.observe_only,
     )
+
+
+def _announce_again(context: Context, place: str) -> None:
+    """Once all devices are online: the lines that told of each have pushed the address off a small screen."""
+    store, told = context.engine.store, False
+
+    def look(_: DeviceState) -> None:
+        nonlocal told
+        if not told and all(device.link == "online" for device in store.devices.values()):
+            told = True
+            print(f"{len(store.devices)} 台设备全部在线 all devices are online · {place}", flush=True)
+
+    store.on_device.append(look)
 
 
 async def dial(address: Address) -> ByteWire:
@@ -324,7 +340,7 @@ async def _twins(options: Options) -> AsyncIterator[Twins | None]:
             child = await TwinsProcess.start(options.config)
     except TwinsError as error:
         raise CannotStart(
-            EXIT_TWINS, Text(f"模拟设备无法启动：{error}", f"the twins do not run: {error}")
+            EXIT_TWINS, Text(f"模拟设备无法启动：{error.text.zh}", f"the twins do not run: {error.text.en}")
         ) from error
     if options.twins is not None:
         yield there

@@ -54,7 +54,7 @@ class Loader:
         except FilesInvalid as invalid:
             raise ReloadRefused([str(problem) for problem in invalid.problems]) from invalid
         except TwinsError as error:
-            raise ReloadRefused([f"模拟设备未能跟随 / the twins did not follow: {error}"]) from error
+            raise ReloadRefused([f"模拟设备未能跟随 / the twins did not follow: {error.text.en}"]) from error
 
 
 def units_of(hall: Hall, *, observe_only: bool) -> dict[str, Unit]:

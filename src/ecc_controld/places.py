@@ -17,7 +17,8 @@ def folder(name: str, etc: Path | None = None) -> Path:
     for place in (Path(name), (etc or ETC) / name):
         if place.is_dir():
             return place
-    return Path(str(files("ecc_controld"))) / "sample" / name
+    sample = Path(str(files("ecc_controld"))) / "sample" / name
+    return sample if sample.is_dir() else Path(name)  # a checkout has none: whoever reads it says what is missing
 
 
 def state() -> Path:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
-import sys
 from collections.abc import Callable
 from pathlib import Path
+
+from ecc_controld.sdk import ConfigError, Text
 
 from .log import redact
 from .twins import simulated_secret
@@ -15,6 +16,7 @@ UNIT_PREFIX = "ecc_"
 """`LoadCredential=ecc:/etc/ecc-controld/secrets` makes the file `wall` there the credential `ecc_wall`."""
 
 Secrets = Callable[[str], str | None]
+"""The value of a credential, None where there is none; raises ConfigError for one that is there and cannot be used."""
 
 
 def credentials(config: Path, *, simulated: bool) -> Secrets:
@@ -43,9 +45,13 @@ def _live(config: Path) -> Secrets:
         path = own / name
         if not _is_file(path):
             return None
-        if stat.S_IMODE(path.stat().st_mode) & 0o077:
-            _say(path, "权限应为 0600 / must have mode 0600")
-            return None
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode & 0o077:
+            why = Text(
+                f"权限为 {mode:04o}，须为 0600（chmod 600）",
+                f"its mode is {mode:04o}, it must be 0600 (chmod 600)",
+            )
+            raise _unusable(path, why)
         return _read(path)
 
     return secret
@@ -55,19 +61,21 @@ def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
     except OSError as error:
-        _say(path, f"无法读取 / cannot be read: {error.strerror}")
-        return False
+        raise _barred(path, error) from error
 
 
-def _read(path: Path) -> str | None:
+def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8").strip()
     except OSError as error:
-        _say(path, f"无法读取 / cannot be read: {error.strerror}")
+        raise _barred(path, error) from error
     except UnicodeDecodeError:
-        _say(path, "不是 UTF-8 文本 / is not UTF-8 text")
-    return None
+        raise _unusable(path, Text("不是 UTF-8 文本", "is not UTF-8 text")) from None
 
 
-def _say(path: Path, what: str) -> None:
-    print(f"{path}: {what}", file=sys.stderr)
+def _barred(path: Path, error: OSError) -> ConfigError:
+    return _unusable(path, Text(f"无法读取（{error.strerror}）", f"cannot be read ({error.strerror})"))
+
+
+def _unusable(path: Path, why: Text) -> ConfigError:
+    return ConfigError(Text(f"{path}：{why.zh}", f"{path}: {why.en}"))

@@ -98,7 +98,7 @@ def test_a_missing_credential_is_named_with_its_place(config: Path, tmp_path: Pa
 
 @pytest.mark.parametrize(
     ("content", "mode", "sentence"),
-    [(b"word", 0o644, "must have mode 0600"), (b"\xff\xfe", 0o600, "is not UTF-8"), (None, 0o600, "secrets/tv")],
+    [(b"word", 0o644, "must be 0600"), (b"\xff\xfe", 0o600, "is not UTF-8"), (None, 0o600, "secrets/tv")],
 )
 def test_a_credential_that_cannot_be_used(
     config: Path, tmp_path: Path, content: bytes | None, mode: int, sentence: str

@@ -132,7 +132,7 @@ def test_without_a_daemon_and_with_a_broken_configuration(files: Path, capsys: p
     assert main(["diagnose", target, *where, "--url", "http://127.0.0.1:1", "--lang", "zh"]) == 0
     out, err = capsys.readouterr()
     assert "诊断包已写入" in out
-    assert "凭据 tv 读不到" in err
+    assert "凭据 tv 没有找到或没有权限读取" in err
     found = unpacked(files / "d.tar.gz")
     assert "nonsense" in found["config/hall.yaml"]
     assert "127.0.0.1:1" in found["api/unreachable.txt"]

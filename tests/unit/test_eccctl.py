@@ -540,7 +540,7 @@ def test_a_problem_becomes_one_sentence() -> None:
         "没有名为“emergncy”的场景；是不是“emergency”？；可用：duty、emergency"
     )
     assert problem_sentence(problem, "en") == (
-        "there is no scene named 'emergncy'; Did you mean 'emergency'?; valid: duty, emergency"
+        "there is no scene named 'emergncy'; did you mean 'emergency'?; valid: duty, emergency"
     )
     many = problem_sentence({"detail": "no", "valid": [f"p{n}" for n in range(40)]}, "en")
     assert "p11" in many

@@ -88,9 +88,12 @@ def entry_of(request: web.Request) -> Entry:
     """The point that the path names; raises the problem that there is none."""
     entries = request.app[CONTEXT].engine.store.entries
     name = request.match_info["point"]
-    if name not in entries:
-        raise unknown(POINT, name, entries)
-    return entries[name]
+    if name in entries:
+        return entries[name]
+    store, device = request.app[CONTEXT].engine.store, name.partition(".")[0]
+    if device not in store.devices:
+        raise unknown(DEVICE, device, store.devices)
+    raise unknown(POINT, name, [entry.name for entry in store.by_device[device].values()])
 
 
 def _value_for(entry: Entry, raw: object) -> Value:

@@ -113,7 +113,9 @@ def check(config: Path, scenes: Path, lang: Lang, *, as_json: bool) -> int:
     if lang == "zh":
         print(f"{len(found)} 处错误" if found else "配置和场景无误")
     else:
-        print(f"{len(found)} errors" if found else "configuration and scenes are valid")
+        print(
+            f"{len(found)} error{'s' if len(found) > 1 else ''}" if found else "configuration and scenes are valid"
+        )
     return verbs.USAGE if found else verbs.READY
 
 

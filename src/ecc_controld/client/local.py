@@ -63,7 +63,7 @@ def add(verb: Callable[[str, str], argparse.ArgumentParser]) -> None:
     )
     backup.add_argument("file", type=Path, metavar="FILE|DIR")
     backup.add_argument(
-        "--keep", type=int, metavar="N", help="目录中只保留最新 N 份 / keep only the newest N in DIR"
+        "--keep", type=_one_or_more, metavar="N", help="目录中只保留最新 N 份 / keep only the newest N in DIR"
     )
     _add_folders(backup)
     restore = verb("restore", "恢复备份；须先停止守护进程 / put a backup back; stop the daemon first")
@@ -136,8 +136,8 @@ def _diagnose(args: argparse.Namespace, url: str, lang: Lang, as_json: bool) -> 
         print(
             pick(
                 Text(
-                    f"凭据 {name} 读不到，无法在诊断包中查找它的值；以 root 运行可查找",
-                    f"credential {name} could not be read, so its value was not searched for; run it as root",
+                    f"凭据 {name} 没有找到或没有权限读取，无法在诊断包中查找它的值；如确有此凭据，请以 root 运行",
+                    f"credential {name} was not found or may not be read: its value was not searched for. If there is one, run this as root",
                 ),
                 lang,
             ),
@@ -196,3 +196,9 @@ def _restore(args: argparse.Namespace, url: str, lang: Lang, as_json: bool) -> i
 
 def _print(body: dict[str, Any]) -> None:
     print(json.dumps(body, ensure_ascii=False))
+
+
+def _one_or_more(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not int(text[:9]) >= 1:
+        raise argparse.ArgumentTypeError("应为 1 或更大的整数 / expected a whole number from 1")
+    return int(text)

@@ -20,11 +20,9 @@ def problem_sentence(document: dict[str, Any], lang: Lang) -> str:
     if held := _held_by(document.get("held_by"), lang):
         parts.append(held)
     if nearest := document.get("nearest"):
-        parts.append(pick(Text(f"是不是“{nearest}”？", f"Did you mean {nearest!r}?"), lang))
-    if valid := document.get("valid"):
+        parts.append(pick(Text(f"是不是“{nearest}”？", f"did you mean {nearest!r}?"), lang))
+    if (valid := document.get("valid")) and document.get("code") != "bad_value":  # that sentence lists them
         parts.append(_valid([str(name) for name in valid], lang))
-    if limits := _range(document.get("range"), lang):
-        parts.append(limits)
     return _joined(parts, lang)
 
 
@@ -44,13 +42,6 @@ def _valid(names: list[str], lang: Lang) -> str:
     if more > 0:
         zh, en = f"{zh} 等 {len(names)} 个", f"{en} and {more} more"
     return pick(Text(zh, en), lang)
-
-
-def _range(limits: object, lang: Lang) -> str:
-    if not isinstance(limits, dict) or "min" not in limits or "max" not in limits:
-        return ""
-    low, high = limits["min"], limits["max"]
-    return pick(Text(f"范围 {low} 到 {high}", f"range {low} to {high}"), lang)
 
 
 def _joined(parts: list[str], lang: Lang) -> str:

@@ -22,6 +22,9 @@ Access = Literal["read", "write", "readwrite", "momentary"]
 Drift = Literal["alarm", "restore", "adopt"]
 OnReturn = Literal["apply", "ask", "ignore"]
 
+SHOWN = 12
+"""How many words of a choice a sentence lists."""
+
 _TRUE = frozenset({"true", "on", "yes", "1", "开", "是"})
 _FALSE = frozenset({"false", "off", "no", "0", "关", "否"})
 
@@ -157,7 +160,11 @@ class Choice(Kind):
             return self.aliases[word]
         valid = tuple(self.words)
         near = difflib.get_close_matches(word, valid, 1)
-        expected = Text(f"以下之一：{'、'.join(valid)}", f"one of {', '.join(valid)}")
+        more = len(valid) - SHOWN
+        zh, en = "、".join(valid[:SHOWN]), ", ".join(valid[:SHOWN])
+        expected = Text(f"以下之一：{zh}", f"one of {en}")
+        if more > 0:
+            expected = Text(f"以下之一：{zh} 等 {len(valid)} 项", f"one of {en} and {more} more")
         raise BadValue(expected, valid=valid, nearest=near[0] if near else None)
 
     def code(self, word: Value) -> Any:

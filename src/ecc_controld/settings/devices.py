@@ -164,7 +164,11 @@ class Builder:
             en = "expected the name of a credential (letters, digits, . _ -), not the password itself"
             self._problems.add(node.mark, zh, en)
             return None
-        value = self._secrets(name)
+        try:
+            value = self._secrets(name)
+        except ConfigError as error:
+            self._problems.add(node.mark, f"凭据 {name}：{error.text.zh}", f"credential {name}: {error.text.en}")
+            return None
         if value is None:
             zh = f"没有凭据 {name}；请放入 secrets/{name}（权限 0600）或服务的凭据目录"
             en = f"credential {name} is missing; put it into secrets/{name} (mode 0600) or the service's credentials"

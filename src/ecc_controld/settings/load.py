@@ -39,6 +39,8 @@ def load_hall(
     """
     problems = Problems()
     parts, digest = _read(config_dir, problems)
+    if not config_dir.is_dir():
+        problems.raise_any()  # what is not in it is no further news
     hall = _hall(parts, digest, Builder(registry, secrets, addresses, problems), problems)
     problems.raise_any()
     return hall

@@ -17,10 +17,11 @@ from .program import arguments, run
 from .server import Blueprint
 
 USAGE = 2
+CANNOT_LISTEN = 10
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run until SIGTERM, SIGINT or the end of the parent. Exit code 2: bad arguments or an invalid file."""
+    """Run until SIGTERM, SIGINT or the end of the parent. Exit codes: 2 bad arguments or an invalid file, 10 a port."""
     parser = arguments()
     parser.add_argument("--config", type=Path, required=True, metavar="DIR", help="the hall's configuration")
     args = parser.parse_args(argv)
@@ -33,7 +34,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         print(f"ecc-twins: {error.text.en} / {error.text.zh}", file=sys.stderr)
         return USAGE
-    return asyncio.run(run(blueprints, args, lambda: _again(args.config)))
+    try:
+        return asyncio.run(run(blueprints, args, lambda: _again(args.config)))
+    except OSError as error:
+        place = ":".join(map(str, args.control))
+        print(f"ecc-twins: 无法监听 {place}：{error.strerror}\necc-twins: cannot listen: {error}", file=sys.stderr)
+        return CANNOT_LISTEN
 
 
 def _again(config_dir: Path) -> list[Blueprint]:

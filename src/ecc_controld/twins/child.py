@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from ecc_controld.sdk import Address, EccError
+from ecc_controld.sdk import Address, EccError, Text
 
 PROGRAM = (sys.executable, "-m", "ecc_controld.twins")
 READY_S = 20.0
@@ -22,7 +22,11 @@ ASK = aiohttp.ClientTimeout(total=10)
 
 
 class TwinsError(EccError):
-    """The twins could not be started or asked; says why, with what they last wrote to stderr."""
+    """The twins do not run. `text` says why; without Chinese (what a child printed) both halves are the same."""
+
+    def __init__(self, en: str, zh: str = "") -> None:
+        super().__init__(en)
+        self.text = Text(zh or en, en)
 
 
 async def twins_at(control_url: str) -> dict[str, Address]:
@@ -44,7 +48,10 @@ async def _ask(method: str, url: str) -> dict[str, Address]:
             twins = (await answer.json())["twins"]
             return {twin["device"]: parse_address(twin["address"]) for twin in twins}
     except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError) as error:
-        raise TwinsError(f"no twins at {url}: {error or type(error).__name__}") from error
+        why = f"{error or type(error).__name__}"
+        raise TwinsError(
+            f"no twins at {url}: {why}", f"{url} 没有模拟设备应答（{type(error).__name__}）"
+        ) from error
 
 
 def parse_address(text: str) -> Address:
@@ -81,9 +88,14 @@ class TwinsProcess:
         pipe = asyncio.subprocess.PIPE
         command = (*program, "--config", str(config_dir), "--until-stdin-closes")
         # A session of its own: Ctrl-C in a terminal is for the daemon, which ends the twins last.
-        process = await asyncio.create_subprocess_exec(
-            *command, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
+            )
+        except OSError as error:
+            raise TwinsError(
+                f"{command[0]} cannot be started: {error.strerror}", f"无法运行 {command[0]}：{error.strerror}"
+            ) from error
         twins = cls(process, stop_s)
         try:
             await twins._begin(ready_s)
@@ -141,8 +153,9 @@ class TwinsProcess:
                         return words[2]
                 how = await self.ended()
         except TimeoutError:
-            raise TwinsError(self._with_tail(f"ecc-twins was not ready within {ready_s:g} s")) from None
-        raise TwinsError(f"before it was ready {how}")
+            en = self._with_tail(f"ecc-twins was not ready within {ready_s:g} s")
+            raise TwinsError(en, self._with_tail(f"ecc-twins 在 {ready_s:g} 秒内没有就绪")) from None
+        raise TwinsError(f"before it was ready {how}", f"就绪之前已结束：{how}")
 
     def _with_tail(self, sentence: str) -> str:
         return "\n".join((sentence, *self._tail))

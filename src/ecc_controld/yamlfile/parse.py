@@ -6,6 +6,7 @@ text, words that turn into booleans, times or octal numbers. Type is given by th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +19,9 @@ from .source import Source
 
 MAX_DEPTH = 20
 MAX_NODES = 50_000
+
+WIDE_COLON = "\uff1a"
+_WIDE_KEY = re.compile(rf"[ -]*[^\s:#\"'{{\[]+(?={WIDE_COLON})")
 
 _TOO_DEEP = Text(f"嵌套超过 {MAX_DEPTH} 层", f"nested deeper than {MAX_DEPTH} levels")
 
@@ -32,7 +36,7 @@ class _Stop(Exception):
 def parse(source: Source, problems: Problems) -> Node | None:
     """The tree of a file. None, and problems, if it is empty or not strict YAML."""
     before = len(problems)
-    reader = _Reader(source.file, problems)
+    reader = _Reader(source, problems)
     try:
         node = reader.document(yaml.parse(source.text, Loader=_LOADER))
     except _Stop:
@@ -49,8 +53,9 @@ def parse(source: Source, problems: Problems) -> Node | None:
 class _Reader:
     """Builds the tree from the parser's events."""
 
-    def __init__(self, file: str, problems: Problems) -> None:
-        self._file = file
+    def __init__(self, source: Source, problems: Problems) -> None:
+        self._file = source.file
+        self._text = source.text
         self._problems = problems
         self._nodes = 0
 
@@ -78,9 +83,22 @@ class _Reader:
         if "nesting depth" in what:  # the parser looks ahead, and has a limit of its own
             self._problems.add(mark, _TOO_DEEP.zh, _TOO_DEEP.en)
             return
+        if (wide := self._wide_colon(mark.line)) is not None:
+            en = f"a full-width colon {WIDE_COLON} ends no key; write : and a space"
+            self._problems.add(wide, f"键后是全角冒号“{WIDE_COLON}”；请改为半角冒号加空格", en)
+            return
         hint = " (check the indentation, and quote texts that hold a colon, # or brackets)"
-        zh = "YAML 语法错误（检查缩进；含冒号、# 或括号的文字请加引号）"
-        self._problems.add(mark, f"{zh}：{what}", f"YAML syntax error: {what}{hint}")
+        zh = "YAML 语法错误：请检查缩进和括号；含冒号、# 或括号的文字请加引号"
+        self._problems.add(mark, zh, f"YAML syntax error: {what}{hint}")
+
+    def _wide_colon(self, line: int) -> Mark | None:
+        """Where a key ends in a full-width colon: in the line that the parser stumbled over, or the one before it."""
+        lines = self._text.splitlines()
+        for number in (line - 1, line):
+            found = _WIDE_KEY.match(lines[number - 1]) if 0 < number <= len(lines) else None
+            if found:
+                return Mark(self._file, number, found.end() + 1)
+        return None
 
     def _only(self, event: Any) -> None:
         if isinstance(event, yaml.DocumentStartEvent):
