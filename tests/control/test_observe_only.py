@@ -70,7 +70,9 @@ async def test_it_is_read_all_the_same_and_the_plan_says_so(tmp_path: Path) -> N
         assert not rig.engine.store.devices["y"].observe_only
         wants = [want_of(want) for want in DUTY.wants]
         actions = {item.point: item.action for wave in plan(rig.engine.store, wants) for item in wave}
-        assert actions == {"x.a": "out_of_service", "x.b": "out_of_service", "y.a": "write"}
+        assert actions == {"x.a": "write", "x.b": "write", "y.a": "write"}, (
+            "what would change if it were not only observed"
+        )
 
 
 class want_of:

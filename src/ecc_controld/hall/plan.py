@@ -50,9 +50,8 @@ def _item(store: Store, want: Wanted) -> Item:
     entry = store.entries[want.point]
     device = store.devices[entry.device]
     action, reason = "write", ""
-    if device.observe_only:
-        action, reason = "out_of_service", "observe_only"
-    elif not device.in_service:
+    # (A device that is only observed is planned like any other: what would change is just what people look for then.)
+    if not device.in_service:
         action = "out_of_service"
     elif device.link != "online":
         action, reason = "offline", device.reason
