@@ -49,9 +49,9 @@ def display(run: Mapping[str, Any], lang: Lang, rows: int) -> RenderableType:
     heads = [
         Text("设备", "device"),
         Text("等待", "waiting"),
-        Text("已发送", "sent"),
+        Text("已发出", "sent"),
         Text("已确认", "confirmed"),
-        Text("失败", "failed"),
+        Text("未到位", "failed"),
     ]
     styles = {"waiting": "", "sent": "yellow", "confirmed": "green", "failed": "bold red"}
     shown = list(devices.items())[: max(1, rows)]

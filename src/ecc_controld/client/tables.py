@@ -111,6 +111,8 @@ def point_state(row: Row, lang: Lang) -> Styled:
     if row.get("as_wanted"):
         return Styled(pick(Text("一致", "as wanted"), lang), style="green")
     outcome = row.get("outcome")
+    if outcome is None and row.get("state") == "doubt":
+        return Styled(pick(Text("待核实", "in doubt"), lang), style="yellow")
     if outcome is None:
         return Styled(pick(Text("进行中", "striving"), lang), style="yellow")
     return Styled(word(words.OUTCOMES, outcome, lang), style="red")
