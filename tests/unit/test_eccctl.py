@@ -722,7 +722,7 @@ async def test_a_terminal_shows_the_progress(ctl: Ctl, stub: Stub, monkeypatch: 
     _, out, _ = await ctl("apply", "emergency", "--wait")
     assert "已发出" in out
     assert "cam-1" in out
-    assert out.index("cam-1") < out.index("到位")
+    assert out.index("cam-1") < out.index("m到位"), "the verdict, in its colour, comes last"
 
 
 # -- check ---------------------------------------------------------------------------------------------------
