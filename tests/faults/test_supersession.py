@@ -54,7 +54,7 @@ class Play:
     async def healed(self) -> None:
         """Every device is well again; everything becomes true."""
         for twin in self.hall.twins.values():
-            twin.mishaps = []
+            twin.mishaps, twin.slow_s = [], 0.0
             await twin.heal()
         await self.converged()
 
