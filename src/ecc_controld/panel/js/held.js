@@ -1,4 +1,5 @@
-// A mode that holds the hall: said beside the mode, with the key that ends it (asks first, then stands down).
+// A mode that holds the hall, and the key that ends it (asks first, then stands down). Under the mode keys: it appears
+// while a finger is still on one of them, and must not push them away.
 import { html } from "../vendor/preact-signals-htm.js";
 import { has, say, t } from "./i18n.js";
 import { Icon } from "./icons.js";

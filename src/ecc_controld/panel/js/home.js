@@ -3,7 +3,7 @@ import { html } from "../vendor/preact-signals-htm.js";
 import { Held } from "./held.js";
 import { say, t } from "./i18n.js";
 import { Icon } from "./icons.js";
-import { Keys } from "./keys.js";
+import { Keys, ManualKeys } from "./keys.js";
 import { notice } from "./press.js";
 import { standing } from "./progress.js";
 import { RunCard } from "./runcard.js";
@@ -28,7 +28,7 @@ function Mode() {
           ${wanted ? t("inPlace", { n: right, total: wanted }) : t("nothingWanted")}</span>
       </span>
     </div>
-    <${Held} /><${Keys} /><${Notice} />
+    <${Keys} /><${Held} /><${Notice} />
   </section>`;
 }
 
@@ -52,5 +52,5 @@ function Links() {
 
 export function HomePage() {
   return html`<div class="left"><${Mode} /><${RunCard} run=${store.run} /></div>
-    <div class="right"><${Links} /><${NotAsWanted} /></div>`;
+    <div class="right"><${Links} /><${ManualKeys} /><${NotAsWanted} /></div>`;
 }

@@ -162,10 +162,16 @@ function Undone() {
 }
 
 export function Keys() {
-  const { modes, emergency, manual } = keyScenes();
+  const { modes, emergency } = keyScenes();
   return html`<div class="keys"><${Group} name="modes" label=${t("modeKeys")} scenes=${modes} />
       <${Group} name="emergency" label=${t("emergencyKeys")} scenes=${emergency} /></div>
-    <${Undone} />
-    ${manual.length > 0 && html`<h3 class="byhand">${t("manualKeys")}</h3>`}
-    <${Group} name="manual" label=${t("manualKeys")} scenes=${manual} />`;
+    <${Undone} />`;
+}
+
+/** Scenes that are set by hand and have no mode (clear the wall), apart from the modes. */
+export function ManualKeys() {
+  const { manual } = keyScenes();
+  if (manual.length === 0) return null;
+  return html`<section class="card byhand"><h2>${t("manualKeys")}</h2>
+    <${Group} name="manual" label=${t("manualKeys")} scenes=${manual} /></section>`;
 }

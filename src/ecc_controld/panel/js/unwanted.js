@@ -66,7 +66,7 @@ export function NotAsWanted() {
   const waiting = tally(lost, (point) => point.device);
   const others = alarms(found);
   const empty = missing === 0 && away.length + others.length === 0;
-  return html`<section class="card grows" data-test="unwanted">
+  return html`<section class="card grows unwanted" data-test="unwanted">
     <div class="head"><h2>${t("notAsWanted")}</h2>${missing > 0 && html`<b class="figure" data-test="missing">${t("points", { n: missing })}</b>`}</div>
     <div class="scroll" tabindex="0"><ul>
       ${away.map((device) => html`<${Away} key=${`d/${device.id}`} device=${device} lost=${waiting.get(device.id)} />`)}

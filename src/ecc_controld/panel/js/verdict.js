@@ -2,8 +2,8 @@
 import { html } from "../vendor/preact-signals-htm.js";
 import { has, t } from "./i18n.js";
 import { Icon } from "./icons.js";
-import { isAside, isFine, notFine, standing } from "./progress.js";
-import { verdictLook } from "./words.js";
+import { isAside, isFine, notFine, standing, tally } from "./progress.js";
+import { outcome, verdictLook } from "./words.js";
 
 /** What became of the must points: set aside, late, not fine, or in place (of which some cannot be read back). */
 function musts(run) {
@@ -12,15 +12,22 @@ function musts(run) {
   const aside = count(isAside);
   const late = count((card) => card.outcome === "late");
   const fine = count(isFine);
+  // Only observing is no outcome of its own, but not what people call out of service.
+  const kinds = tally(must.filter(isAside), (card) => (card.reason === "observe_only" ? t("observed") : outcome(card.outcome)));
+  const what = [...kinds].map(([word, n]) => `${word} ${n}`).join(t("comma"));
   return {
-    total: must.length, aside, late, bad: must.length - fine - aside - late, blind: count((card) => card.outcome === "unverifiable"),
+    what, total: must.length, aside, late, bad: must.length - fine - aside - late, blind: count((card) => card.outcome === "unverifiable"),
   };
+}
+
+function aside(must) {
+  return t("mustAside", { n: must.aside, total: must.total, what: must.what });
 }
 
 function ofMusts(must) {
   if (must.total === 0) return "";
   if (must.bad) return t("mustBad", { n: must.bad, total: must.total });
-  if (must.aside) return t("mustAside", { n: must.aside, total: must.total });
+  if (must.aside) return aside(must);
   if (must.late) return t("mustLate", { n: must.late });
   return t(must.blind ? "mustBlind" : "mustFine", { n: must.blind });
 }
@@ -39,7 +46,7 @@ export function sentence(run) {
   // A ready run may leave out what only "may" be.
   const rest = run.verdict === "ready" ? t("s_may", { bad, total }) : t("s_rest", { bad, total });
   const parts = [ofMusts(must)];
-  if (must.bad && must.aside) parts.push(t("mustAside", { n: must.aside, total: must.total }));
+  if (must.bad && must.aside) parts.push(aside(must));
   return [...parts, rest].filter(Boolean).join(t("semicolon"));
 }
 

@@ -84,7 +84,9 @@ export function evidence(word) {
   return has(`e_${word}`) ? t(`e_${word}`) : word ?? "";
 }
 
+/** Why, in a sentence. In a hall that is only observed the header has said it for all. */
 export function reason(item) {
+  if (item.reason === "observe_only" && store.hall?.observe_only) return "";
   return say(item.reason_text) || item.reason || "";
 }
 
