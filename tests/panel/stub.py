@@ -267,7 +267,9 @@ class Stub:
         key = request.headers.get("Idempotency-Key")
         at, client = request.headers.get("Pressed-At"), request.headers.get("ECC-Client")
         body = await request.json()
-        self.posts.append({"scene": name, "path": request.path, "key": key, "at": at, "client": client, "body": body})
+        self.posts.append(
+            {"scene": name, "path": request.path, "key": key, "at": at, "client": client, "body": body}
+        )
         if self.problem:
             status, body = self.problem
             return web.json_response(body, status=status, content_type="application/problem+json")

@@ -255,26 +255,3 @@ async def test_devices_page(page: Page, stub: Stub) -> None:
     # Ages change without events: the page asks for them while it is looked at.
     stub.devices["dsp"]["last_exchange_age_s"] = 7300.0
     await expect(first.locator(".when")).to_contain_text("2 小时前")
-
-
-async def test_history_and_one_run(page: Page, stub: Stub) -> None:
-    await page.locator("[data-test=nav-runs]").click()
-    await expect(page.locator("[data-test=runs]")).to_contain_text("还没有切换记录")
-    await _degraded(stub)
-    await stub.judge("degraded")
-    await stub.open_run("duty")
-    entries = page.locator("[data-test=entry]")
-    await expect(entries).to_have_count(2)
-    await expect(entries.nth(0)).to_contain_text("进行中")
-    await expect(entries.nth(1)).to_contain_text("部分到位")
-    await entries.nth(1).click()
-    await expect(page.locator("[data-test=run-page] h1")).to_have_text("应急")
-    await expect(page.locator("[data-test=miss]")).to_have_count(2)
-    await expect(page.locator(".line")).to_have_count(13)
-    await page.locator("[data-test=back]").click()
-    await expect(entries).to_have_count(2)
-
-
-async def test_a_run_that_is_not_there(page: Page, stub: Stub) -> None:
-    await page.goto(f"{stub.url}/#/runs/r99")
-    await expect(page.locator("[data-test=run-page]")).to_contain_text("没有这条记录")
