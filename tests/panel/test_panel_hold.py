@@ -92,7 +92,9 @@ async def test_an_end_that_never_arrived(screen: Screen, stub: Stub) -> None:
     await page.locator(YES).click()
     await expect(page.locator(END)).to_contain_text("正在核实是否送达")
     for asked in range(1, 8):
-        await until(lambda n=asked: sum("runs?key=" in one for one in stub.requests) >= n, "the panel asks")
+        await until(
+            lambda n=asked: sum("runs?key=" in one for one in stub.requests) >= n, f"the panel asks, {asked}"
+        )
         await page.clock.run_for(1000)
     await expect(page.locator("[data-test=notice]")).to_contain_text("未送达，没有执行")
 

@@ -76,11 +76,11 @@ async def test_refusal_question_and_silence(screen: Screen, stub: Stub, size: st
 
 def _more_scenes(stub: Stub, count: int) -> None:
     """So many modes beside emergency, and two scenes by hand where there are many."""
-    for name in [name for name in stub.scenes if name != "emergency"][count:]:
-        del stub.scenes[name]
+    stub.scenes = {name: scene for name, scene in world.scenes().items() if name != "conference" or count > 2}
     for n in range(len(stub.scenes), count + 1):
+        like = stub.scenes["warning"]
         title = world.text(f"第 {n} 会商培训模式", f"Training room {n}")
-        stub.scenes[f"more-{n}"] = {**stub.scenes["conference"], "name": f"more-{n}", "title": title}
+        stub.scenes[f"more-{n}"] = {**like, "name": f"more-{n}", "title": title}
     if count > 4:
         for name in ("clear-wall", "lights"):
             stub.scenes[name] = world.manual_scene(name, "清空大屏", "Clear the wall")
