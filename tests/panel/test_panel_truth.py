@@ -185,6 +185,13 @@ async def test_doubt_is_told_apart_after_a_restart(page: Page, stub: Stub) -> No
     await stub.open_run("emergency")
     await stub.move("wall.power", "held")
     await expect(page.locator("[data-test=row][data-device=wall]")).to_have_attribute("data-phase", "doubt")
+    # A resumed run may still say the state from before: the row says what the point says.
+    for card in stub.runs[-1]["points"]:
+        card["state"] = "waiting"
+    await stub.move("cam1.preset", "doubt")
+    await expect(page.locator("[data-test=row][data-device=cam1]")).to_have_attribute("data-phase", "doubt")
+    await expect(page.locator("[data-test=sum-doubt]")).to_contain_text("2 项待核实")
+    await expect(page.locator("[data-figure=doubt] b")).to_have_text("2")
 
 
 async def test_an_attempt_that_failed_waits_again(page: Page, stub: Stub) -> None:

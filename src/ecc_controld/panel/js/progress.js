@@ -17,7 +17,9 @@ export function phase(card) {
     if (card.outcome === "late") return "late";
     return ASIDE.has(card.outcome) ? "aside" : "failed";
   }
-  const state = card.state ?? store.points.get(card.point)?.state;
+  // A run that goes on after a restart still carries the states from before it; the point knows better.
+  const point = store.points.get(card.point);
+  const state = point && !point.outcome && point.want === card.want ? point.state : card.state ?? point?.state;
   if (UNDER_WAY.includes(state)) return state;
   // Proved once and not read since a restart: as doubtful as a command without an answer.
   if (state === "held") return "doubt";
