@@ -115,13 +115,17 @@ async def test_emergency_keeps_its_place_among_any_number_of_scenes(
 
 
 @pytest.mark.parametrize("size", ["phone", "panel", "wall"])
-async def test_keys_stay_when_the_hall_begins_to_hold(screen: Screen, stub: Stub, size: str) -> None:
+@pytest.mark.parametrize("lang", ["zh", "en"])
+async def test_keys_stay_when_the_hall_begins_to_hold(screen: Screen, stub: Stub, size: str, lang: str) -> None:
     """The finger is still on the key then: no other key may come under it."""
-    page = await screen.open(size=size)
+    stub.hall["by"] = "eccctl"
+    page = await screen.open(size=size, lang=lang)
     keys = page.locator(".keys .key")
     before = [await one.bounding_box() for one in await keys.all()]
     await scenarios.enter_emergency(page)
     await page.locator("[data-test=end]").wait_for()
+    await stub.change_hall(by="api")
+    await expect(page.locator(".about")).to_contain_text("外部系统" if lang == "zh" else "another system")
     assert [await one.bounding_box() for one in await keys.all()] == before
     await check(page)
 
