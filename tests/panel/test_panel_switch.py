@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.async_api import Page, expect
 
@@ -140,11 +142,14 @@ async def test_verdict_and_scorecard(page: Page, screen: Screen, stub: Stub) -> 
     }
     assert await page.locator("[data-count=read_back]").inner_text() == "已回读 10"
     assert await page.locator("[data-count=measured]").inner_text() == "已实测 1"
-    assert await texts(page, "[data-test=miss]") == [
-        "音频处理器 · 2 号话筒增益 期望 −10 dB · 实际 −4 dB (0 秒前) 设备应答了，但状态没有变 未达到 已应答",
+    misses = await texts(page, "[data-test=miss]")
+    assert [re.sub(r"\d+ 秒前", "n 秒前", one) for one in misses] == [
+        "音频处理器 · 2 号话筒增益 期望 −10 dB · 实际 −4 dB (n 秒前) 设备应答了，但状态没有变 未达到 已应答",
         "7 号席位显示器 · 电源 期望 开 · 实际 未知 网络不可达，检查电源、网线和交换机 不在线 未发出",
     ]
     await expect(page.locator("[data-test=elapsed]")).to_have_text("7.7秒")
+    # The age grows while it is looked at.
+    await expect(page.locator("[data-test=miss]").first).to_contain_text(re.compile(r"\(([3-9]|\d\d) 秒前\)"))
     await page.locator("[data-test=lang]").click()
     await expect(verdict).to_contain_text("Degraded")
     await expect(page.locator("[data-test=miss]").first).to_contain_text(
