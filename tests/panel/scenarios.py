@@ -76,6 +76,29 @@ async def leaving_emergency_asks(screen: Screen) -> None:
     assert [post["body"]["stand_down"] for post in screen.posts] == [False, True]
 
 
+async def ending_emergency_asks(screen: Screen) -> None:
+    """The mode card says that it holds; its key asks, then sends one stand-down with a key and the server's time."""
+    page = await screen.open()
+    await enter_emergency(page)
+    await expect(page.locator("[data-test=held]")).to_contain_text("保持中，需结束才能退出")
+    end = page.locator("[data-test=end]")
+    await expect(end).to_have_text("结束应急")
+    await end.click()
+    await expect(page.locator("[data-test=question] h1")).to_have_text("结束应急？")
+    await page.locator("[data-test=answer-no]").click()
+    await expect(page.locator("[data-test=question]")).to_have_count(0)
+    assert len(screen.posts) == 1
+    await end.click()
+    await page.locator("[data-test=answer-yes]").click()
+    await expect(page.locator("[data-test=held]")).to_have_count(0)
+    await expect(page.locator("[data-test=key-emergency]")).to_have_attribute("aria-pressed", "false")
+    assert [post["url"] for post in screen.posts] == ["/api/v1/scenes/emergency/activate", "/api/v1/stand-down"]
+    sent = screen.posts[-1]
+    assert sent["body"] == {}
+    assert len(sent["key"]) >= 16
+    assert datetime.fromisoformat(sent["at"]).tzinfo is not None
+
+
 async def language_is_switched_and_remembered(screen: Screen) -> None:
     """One tap changes every page; a reload keeps it."""
     page = await screen.open()

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request
@@ -28,6 +29,7 @@ window.EventSource = class extends window.EventSource {
   constructor(...args) { super(...args); this.addEventListener("beat", () => { window.beatsHeard += 1; }); }
 };
 """
+MEASURE = (Path(__file__).parent / "measure.js").read_text()
 STALE = "[data-test=link][data-state=stale]"
 
 
@@ -131,3 +133,11 @@ async def press_down(page: Page, key: str) -> None:
 async def texts(page: Page, selector: str) -> list[str]:
     """The visible text of all that match, whitespace folded."""
     return [" ".join(one.split()) for one in await page.locator(selector).all_inner_texts()]
+
+
+async def check(page: Page, least_texts: int = 15) -> None:
+    """Sizes, contrast, gaps and overlaps of the page as it stands (measure.js)."""
+    found = await page.evaluate(f"({MEASURE})()")
+    assert found["faults"] == []
+    assert found["measured"] >= least_texts, "something was measured"
+    assert found["targets"] >= 2

@@ -67,6 +67,7 @@ class Stub:
                 web.get("/api/v1/runs", self._list),
                 web.get("/api/v1/runs/{id}", self._one),
                 web.post("/api/v1/scenes/{name}/activate", self._activate),
+                web.post("/api/v1/stand-down", self._stand_down),
             ]
         )
         self._runner = web.AppRunner(app, shutdown_timeout=1.0, handler_cancellation=True)
@@ -124,6 +125,7 @@ class Stub:
         """A point's want, got or life changes."""
         self.points[name].update(change)
         await self.push("point", self.points[name])
+        await self.push("hall", self._hall())
 
     async def change_hall(self, **change: Any) -> None:
         """Mode, hold or verdict changes."""
@@ -171,7 +173,9 @@ class Stub:
 
     # --- answers ---
     def _hall(self) -> Json:
-        return {**self.hall, "boot": self.boot, "time": world.stamp(self.now())}
+        wanted = [point for point in self.points.values() if point["want"] is not None]
+        counts = {"wanted": len(wanted), "as_wanted": sum(bool(point["as_wanted"]) for point in wanted)}
+        return {**counts, **self.hall, "boot": self.boot, "time": world.stamp(self.now())}
 
     def _snapshot(self) -> Json:
         last = self.runs[-1] if self.runs else None
@@ -237,8 +241,13 @@ class Stub:
 
     async def _list(self, request: web.Request) -> web.Response:
         key = request.query.get("key")
-        found = [run for run in reversed(self.runs) if key is None or run["key"] == key]
-        return await self._json({"runs": found})
+        if key is not None:
+            return await self._json({"runs": [run for run in self.runs if run["key"] == key], "next": None})
+        limit = int(request.query.get("limit", "50"))
+        ids = [run["id"] for run in self.runs]
+        end = ids.index(request.query["before"]) if "before" in request.query else len(ids)
+        found = list(reversed(self.runs[:end]))[:limit]
+        return await self._json({"runs": found, "next": found[-1]["id"] if len(found) == limit else None})
 
     async def _one(self, request: web.Request) -> web.Response:
         found = [run for run in self.runs if run["id"] == request.match_info["id"]]
@@ -247,22 +256,41 @@ class Stub:
         return await self._json(found[0])
 
     async def _activate(self, request: web.Request) -> web.StreamResponse:
-        name = request.match_info["name"]
+        return await self._pressed(request, request.match_info["name"])
+
+    async def _stand_down(self, request: web.Request) -> web.StreamResponse:
+        """Ends what holds: back to duty, or (`stand_down: none`) nothing but the hold."""
+        held = self.scenes.get(self.hall["scene"], {})
+        return await self._pressed(request, None if held.get("stand_down") == "none" else "duty")
+
+    async def _pressed(self, request: web.Request, name: str | None) -> web.StreamResponse:
         key = request.headers.get("Idempotency-Key")
         at, client = request.headers.get("Pressed-At"), request.headers.get("ECC-Client")
         body = await request.json()
-        self.posts.append({"scene": name, "key": key, "at": at, "client": client, "body": body})
+        self.posts.append(
+            {"scene": name, "path": request.path, "key": key, "at": at, "client": client, "body": body}
+        )
         if self.problem:
             status, body = self.problem
             return web.json_response(body, status=status, content_type="application/problem+json")
         if self.fate == "hang":
             await self._hung.wait()
+        run = None
         if self.fate != "drop":
-            run = await self.open_run(name, key if self.fate == "answer" else None)
-            run["key"] = key
+            run = await self._obey(name, key)
         if self.fate in ("drop", "lose", "hang"):
             assert request.transport is not None
             request.transport.abort()
             return web.Response()
+        if run is None:
+            return web.json_response({"run": None})
         brief = {"id": run["id"], "url": f"/api/v1/runs/{run['id']}", "state": "open", "verdict": None}
         return web.json_response({"run": {**brief, "counts": {}, "points": []}}, status=202)
+
+    async def _obey(self, name: str | None, key: str | None) -> Json | None:
+        if name is None:
+            await self.change_hall(holds=False)
+            return None
+        run = await self.open_run(name, key if self.fate == "answer" else None)
+        run["key"] = key
+        return run

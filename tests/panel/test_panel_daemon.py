@@ -73,6 +73,7 @@ async def origin(daemon: Daemon) -> str:
         scenarios.short_hold_sends_nothing,
         scenarios.full_hold_sends_one_press,
         scenarios.leaving_emergency_asks,
+        scenarios.ending_emergency_asks,
         scenarios.language_is_switched_and_remembered,
         scenarios.theme_is_switched_and_remembered,
     ],

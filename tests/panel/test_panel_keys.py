@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 from playwright.async_api import Page, expect
 
-from panel import scenarios
+from panel import scenarios, world
 from panel.screen import LIVE, Screen, breathe, freeze, press_down, texts, until
 from panel.stub import Stub
 
@@ -111,9 +111,11 @@ async def test_keys_are_built_from_the_scenes(screen: Screen, stub: Stub) -> Non
     del stub.scenes["warning"]
     stub.scenes["duty"]["title"] = {"zh": "夜间值班", "en": "Night duty"}
     stub.scenes["conference"]["confirm"] = "hold"
-    stub.scenes["clear-wall"] = {**stub.scenes["duty"], "name": "clear-wall", "layer": "manual", "mode": None}
+    stub.scenes["clear-wall"] = world.manual_scene("clear-wall", "清空大屏", "Clear the wall")
     page = await screen.open()
-    assert await texts(page, ".key") == ["夜间值班 当前", "会议 按住 1.5 秒", "应急 按住 1.5 秒"]
+    assert await texts(page, ".keys .key") == ["夜间值班 当前", "会议 按住 1.5 秒", "应急 按住 1.5 秒"]
+    # What is set by hand has its keys apart, and is no mode.
+    assert await texts(page, "[data-test=keys-manual] .key") == ["清空大屏 点按"]
     await page.locator("[data-test=key-conference]").click()
     assert screen.posts == []
 
@@ -199,7 +201,7 @@ async def test_refusal_is_said_in_both_languages(page: Page, screen: Screen, stu
     await page.locator("[data-test=lang]").click()
     await expect(notice).to_contain_text("Not done: refused")
     await expect(notice).to_contain_text("the hall is held by emergency since 03:12")
-    await expect(notice).to_contain_text("code held")
+    await expect(notice).to_contain_text("Code held")
     await notice.locator("button").click()
     await expect(notice).to_have_count(0)
     await expect(page.locator("[data-test=mode]")).to_have_text("Duty")

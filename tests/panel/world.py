@@ -117,11 +117,18 @@ def scenes() -> dict[str, Json]:
             "confirm": confirm,
             "ready_within_s": within,
             "layer": "scene",
+            "stand_down": "restore",
             "wishes": len(POINTS),
             "active": name == "duty",
         }
         for name, zh, en, mode, priority, holds, confirm, within in SCENES
     }
+
+
+def manual_scene(name: str, zh: str, en: str) -> Json:
+    """A scene that is set by hand: without a mode, over whatever holds the hall."""
+    duty = scenes()["duty"]
+    return {**duty, "name": name, "title": text(zh, en), "mode": None, "priority": 10, "layer": "manual"}
 
 
 def card(name: str, criticality: str, value: object) -> Json:

@@ -1,5 +1,5 @@
 // The mode keys. Built from the scenes that the server has; what needs holding is held, 1.5 s.
-import { html, useEffect, useRef, useState } from "../vendor/preact-signals-htm.js";
+import { html, signal, useEffect, useRef, useState } from "../vendor/preact-signals-htm.js";
 import { say, t } from "./i18n.js";
 import { Icon } from "./icons.js";
 import { isLive, link } from "./live.js";
@@ -9,17 +9,33 @@ import { heldScene, store } from "./store.js";
 const MODES = ["duty", "warning", "conference", "emergency"];
 const HOLD_MS = 1500;
 const SLIP_PX = 48;
+const SAID_MS = 6000;
 
-/** The scenes that get a key: one of a mode that people enter, in a fixed order, emergency last. */
+/** The hold that was let go too early: {scene, key} or null; said for some seconds. */
+const undone = signal(null);
+let silence = null;
+
+function sayUndone(said) {
+  clearTimeout(silence);
+  undone.value = said;
+  if (said) silence = setTimeout(() => (undone.value = null), SAID_MS);
+}
+
+/** The scenes that get a key: those of a mode that people enter, in a fixed order; emergency; what is set by hand. */
 export function keyScenes() {
-  return store.scenes
-    .filter((scene) => scene.layer !== "manual" && MODES.includes(scene.mode))
-    .sort((a, b) => MODES.indexOf(a.mode) - MODES.indexOf(b.mode) || a.name.localeCompare(b.name));
+  const found = [...store.scenes].sort((a, b) => MODES.indexOf(a.mode) - MODES.indexOf(b.mode) || a.name.localeCompare(b.name));
+  const entered = found.filter((scene) => scene.layer !== "manual" && MODES.includes(scene.mode));
+  return {
+    modes: entered.filter((scene) => scene.mode !== "emergency"),
+    emergency: entered.filter((scene) => scene.mode === "emergency"),
+    manual: found.filter((scene) => scene.layer === "manual"),
+  };
 }
 
 function decide(scene) {
   const held = heldScene();
-  const leaves = held && held.name !== scene.name && scene.priority < held.priority;
+  // A manual scene has no mode: whatever holds the hall goes on holding it.
+  const leaves = held && scene.layer !== "manual" && held.name !== scene.name && scene.priority < held.priority;
   // Emergency never meets a second question, whatever holds the hall.
   if (leaves && scene.mode !== "emergency" && isLive()) question.value = { scene, held };
   else press(scene);
@@ -37,7 +53,7 @@ function caption(scene, holding) {
 }
 
 /** Holding with finger or keyboard; slipping off, a second finger, losing focus or the connection cancels. */
-function useHold(done) {
+function useHold(done, undo) {
   const [holding, setHolding] = useState(false);
   const held = useRef(null);
   const cancel = () => {
@@ -45,9 +61,15 @@ function useHold(done) {
     held.current = null;
     setHolding(false);
   };
+  /** Let go before the time: said, because a key that does nothing looks like a key that did it. */
+  const release = (key) => {
+    if (held.current && isLive()) undo(key);
+    cancel();
+  };
   const begin = (by, place) => {
-    if (held.current) return cancel();
+    if (held.current) return release("cancelled");
     if (!isLive()) return;
+    undo(null);
     const timer = setTimeout(() => {
       const still = held.current && document.visibilityState === "visible" && isLive();
       cancel();
@@ -79,9 +101,9 @@ function useHold(done) {
       begin(event.pointerId, event.currentTarget.getBoundingClientRect());
     },
     onPointerMove: (event) => {
-      if (held.current?.by === event.pointerId && slipped(event, held.current.place)) cancel();
+      if (held.current?.by === event.pointerId && slipped(event, held.current.place)) release("slipped");
     },
-    onPointerUp: cancel,
+    onPointerUp: () => release("tooShort"),
     onPointerCancel: cancel,
     onLostPointerCapture: cancel,
     onContextMenu: (event) => event.preventDefault(),
@@ -90,7 +112,7 @@ function useHold(done) {
       event.preventDefault();
       if (!event.repeat) begin("keyboard");
     },
-    onKeyUp: cancel,
+    onKeyUp: () => release("tooShort"),
     onBlur: cancel,
   };
   return [holding, handlers];
@@ -105,12 +127,12 @@ function shape(scene, more = "") {
 }
 
 function HoldKey({ scene }) {
-  const [holding, handlers] = useHold(() => decide(scene));
+  const [holding, handlers] = useHold(() => decide(scene), (key) => sayUndone(key && { scene, key }));
   return html`<button type="button" class=${shape(scene, holding ? "hold holding" : "hold")} ...${handlers}
     data-test=${`key-${scene.name}`} data-locked=${link.value !== "live"} aria-disabled=${link.value !== "live"}
     aria-pressed=${store.hall?.scene === scene.name}>
     <i class="fill" aria-hidden="true"></i>
-    <span class="label">${scene.mode === "emergency" && html`<${Icon} name="siren" />`}${say(scene.title)}</span>
+    <span class="label">${scene.mode === "emergency" && html`<${Icon} name="siren" />`}<span>${say(scene.title)}</span></span>
     <small>${caption(scene, holding)}</small></button>`;
 }
 
@@ -118,13 +140,38 @@ function TapKey({ scene }) {
   return html`<button type="button" class=${shape(scene)} onClick=${() => isLive() && decide(scene)}
     data-test=${`key-${scene.name}`} data-locked=${link.value !== "live"} aria-disabled=${link.value !== "live"}
     aria-pressed=${store.hall?.scene === scene.name}>
-    <span class="label">${say(scene.title)}</span><small>${caption(scene, false)}</small></button>`;
+    <span class="label"><span>${say(scene.title)}</span></span><small>${caption(scene, false)}</small></button>`;
+}
+
+function Key({ scene }) {
+  return scene.confirm === "hold" ? html`<${HoldKey} scene=${scene} />` : html`<${TapKey} scene=${scene} />`;
+}
+
+function Group({ scenes, name, label }) {
+  if (scenes.length === 0) return null;
+  return html`<div class=${name} role="group" aria-label=${label} data-test=${`keys-${name}`} data-many=${scenes.length > 6}>
+    ${scenes.map((scene) => html`<${Key} key=${scene.name} scene=${scene} />`)}</div>`;
+}
+
+/** Says in words what a hold that was too short has done: nothing. Always there, so that it is spoken. */
+function Undone() {
+  const said = undone.value;
+  const text = said && t(said.key, { scene: say(said.scene.title), s: HOLD_MS / 1000 });
+  return html`<p class="undone warn" role="status" aria-live="polite" data-test="undone">
+    ${said && html`<${Icon} name="warn" /><span>${text}</span>`}</p>`;
 }
 
 export function Keys() {
-  const scenes = keyScenes();
-  return html`<div class="keys" role="group" aria-label=${t("modeKeys")} data-count=${Math.min(scenes.length, 4)}>
-    ${scenes.map((scene) => scene.confirm === "hold"
-    ? html`<${HoldKey} key=${scene.name} scene=${scene} />`
-    : html`<${TapKey} key=${scene.name} scene=${scene} />`)}</div>`;
+  const { modes, emergency } = keyScenes();
+  return html`<div class="keys"><${Group} name="modes" label=${t("modeKeys")} scenes=${modes} />
+      <${Group} name="emergency" label=${t("emergencyKeys")} scenes=${emergency} /></div>
+    <${Undone} />`;
+}
+
+/** Scenes that are set by hand and have no mode (clear the wall), apart from the modes. */
+export function ManualKeys() {
+  const { manual } = keyScenes();
+  if (manual.length === 0) return null;
+  return html`<section class="card byhand"><h2>${t("manualKeys")}</h2>
+    <${Group} name="manual" label=${t("manualKeys")} scenes=${manual} /></section>`;
 }

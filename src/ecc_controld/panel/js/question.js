@@ -1,20 +1,28 @@
-// "End the emergency?": asked when a scene that holds the hall would give way to a lower one. Never for emergency.
+// "End the emergency?": asked when a scene that holds the hall would give way to a lower one, or is ended by its key.
+// Never for emergency.
 import { html, useEffect, useRef } from "../vendor/preact-signals-htm.js";
-import { has, say, t } from "./i18n.js";
+import { modeName } from "./held.js";
+import { say, t } from "./i18n.js";
 import { link } from "./live.js";
-import { press, question } from "./press.js";
+import { press, question, standDown } from "./press.js";
+
+function outcome(scene, held) {
+  if (scene) return t("endText", { scene: say(scene.title) });
+  const key = `endText_${held.stand_down ?? "restore"}`;
+  return t(key);
+}
 
 function Asked({ scene, held }) {
   const box = useRef(null);
   useEffect(() => box.current.showModal(), []);
-  const mode = has(`m_${held.mode}`) ? t(`m_${held.mode}`) : say(held.title) || held.name;
+  const mode = modeName(held);
   const close = () => (question.value = null);
   return html`<dialog ref=${box} onCancel=${close} aria-labelledby="ask" data-test="question">
     <h1 id="ask">${t("endTitle", { mode })}</h1>
-    <p>${t("endText", { scene: say(scene.title) })}</p>
+    <p>${outcome(scene, held)}</p>
     <div class="answers">
       <button type="button" class="act" data-test="answer-no" onClick=${close}>${t("endNo")}</button>
-      <button type="button" class="act strong" data-test="answer-yes" onClick=${() => press(scene, true)}>
+      <button type="button" class="act strong" data-test="answer-yes" onClick=${() => (scene ? press(scene, true) : standDown())}>
         ${t("endYes", { mode })}</button>
     </div>
   </dialog>`;
@@ -23,5 +31,5 @@ function Asked({ scene, held }) {
 export function Question() {
   const asked = question.value;
   // Without a connection there is nothing to answer.
-  return asked && link.value === "live" ? html`<${Asked} key=${asked.scene.name} ...${asked} />` : null;
+  return asked && link.value === "live" ? html`<${Asked} key=${asked.scene?.name ?? ""} ...${asked} />` : null;
 }

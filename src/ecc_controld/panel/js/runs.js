@@ -1,13 +1,14 @@
 // History: the runs as a list, and one run's whole card.
-import { html, useEffect, useState } from "../vendor/preact-signals-htm.js";
+import { html, useEffect, useRef, useState } from "../vendor/preact-signals-htm.js";
 import { get } from "./http.js";
 import { has, t } from "./i18n.js";
 import { Icon } from "./icons.js";
 import { link } from "./live.js";
 import { elapsed, phase } from "./progress.js";
-import { Rows, Scorecard, Verdict } from "./runcard.js";
+import { Rows, Scorecard } from "./runcard.js";
 import { bootCount, runCount, store } from "./store.js";
-import { client, deviceName, evidence, moment, outcome, pointName, sceneName, seconds, value, verdictLook } from "./words.js";
+import { Verdict } from "./verdict.js";
+import { client, day, deviceName, evidence, moment, outcome, pointName, same, sceneName, seconds, value, verdictLook } from "./words.js";
 
 const LIMIT = 50;
 const AGAIN_MS = 2000;
@@ -33,6 +34,15 @@ function useFetched(path, version) {
   return found.path === path ? found.data : undefined;
 }
 
+function Took({ run }) {
+  const took = elapsed(run, null);
+  const over = took > run.objective_s;
+  return html`<span class="time" data-test="took" data-over=${over}><span class=${over ? "warn" : ""}>
+    ${over && html`<${Icon} name="warn" />`}${seconds(took)} ${t("seconds")}</span>
+    <span class="muted"> / ${Math.round(run.objective_s)} ${t("seconds")}</span>
+    ${over && html`<small class="warn">${t("over")}</small>`}</span>`;
+}
+
 function Entry({ run }) {
   const look = verdictLook(run.verdict);
   const word = has(`v_${run.verdict ?? "open"}`) ? t(`v_${run.verdict ?? "open"}`) : run.verdict;
@@ -41,26 +51,47 @@ function Entry({ run }) {
     <span class="when">${moment(run.opened, true)}</span>
     <b>${sceneName(run.scene)} ${run.drill && html`<span class="tag sim">${t("drill")}</span>`}</b>
     <span class=${look.kind === "ok" ? "" : look.kind}>${word}</span>
-    <span class="time">${typeof run.elapsed_s === "number" ? `${seconds(run.elapsed_s)} ${t("seconds")}` : ""}
-      <span class="muted"> / ${Math.round(run.objective_s)} ${t("seconds")}</span></span>
+    <${Took} run=${run} />
     <span class="muted who">${client(run.by)}</span></a>`;
 }
 
-function List() {
+/** All runs that were ever fetched here, newest first, and a way to the older ones. */
+function useRuns() {
+  const known = useRef(new Map());
+  const [end, setEnd] = useState(null);
   const found = useFetched(`/api/v1/runs?limit=${LIMIT}`, `${runCount.value}/${bootCount.value}/${link.value}`);
+  for (const run of found?.runs ?? []) known.current.set(run.id, run);
+  const runs = [...known.current.values()].sort((a, b) => Date.parse(b.opened) - Date.parse(a.opened));
+  const more = end === null ? Boolean(found?.next) : !end.last;
+  const older = async () => {
+    const page = await get(`/api/v1/runs?limit=${LIMIT}&before=${encodeURIComponent(end?.next ?? found.next)}`);
+    if (!page) return;
+    for (const run of page.runs) known.current.set(run.id, run);
+    setEnd({ next: page.next, last: !page.next });
+  };
+  return { found, runs, more, older };
+}
+
+function List() {
+  const { found, runs, more, older } = useRuns();
+  const days = new Map();
+  for (const run of runs) days.set(day(run.opened), [...(days.get(day(run.opened)) ?? []), run]);
   return html`<section class="card grows page" data-test="runs">
     <div class="head"><h1>${t("runs")}</h1></div>
     <div class="scroll" tabindex="0">
-      ${found === undefined && html`<p class="muted">${t("loading")}</p>`}
-      ${found?.runs?.length === 0 && html`<p class="muted">${t("noRuns")}</p>`}
-      ${found?.runs?.map((run) => html`<${Entry} key=${run.id} run=${run} />`)}</div></section>`;
+      ${found === undefined && runs.length === 0 && html`<p class="muted">${t("loading")}</p>`}
+      ${found && runs.length === 0 && html`<p class="muted">${t("noRuns")}</p>`}
+      ${[...days].map(([title, ofDay]) => html`<section key=${title} data-test="day"><h3>${title}</h3>
+        ${ofDay.map((run) => html`<${Entry} key=${run.id} run=${run} />`)}</section>`)}
+      ${more && html`<button type="button" class="act" data-test="older" onClick=${older}>${t("older")}</button>`}</div></section>`;
 }
 
 function PointLine({ card }) {
   const point = store.points.get(card.point);
   const kind = { failed: "fault", late: "warn", doubt: "warn" }[phase(card)] ?? "";
+  const equal = same(card.want, card.got, point);
   return html`<div class="line"><span>${pointName(card.point)}</span><span>${value(card.want, point)}</span>
-    <span class=${kind}>${value(card.got, point)}</span><span class=${kind}>${outcome(card.outcome)}</span>
+    <span class=${equal ? "" : kind}>${value(card.got, point)}</span><span class=${kind}>${outcome(card.outcome)}</span>
     <span class="muted">${evidence(card.evidence)}</span>
     <span class="time">${typeof card.elapsed_s === "number" ? `${seconds(card.elapsed_s)} ${t("seconds")}` : ""}</span></div>`;
 }
@@ -74,7 +105,7 @@ function Detail({ id }) {
     <div class="head"><a class="act" href="#/runs" data-test="back"><${Icon} name="back" />${t("back")}</a>
       ${run && html`<h1>${sceneName(run.scene)}</h1><span class="sp"></span><span class="muted">${moment(run.opened, true)} · ${client(run.by)}
         ${run.resumed ? ` · ${t("resumed")}` : ""}</span>
-        <span class="figure">${t("took")} ${seconds(elapsed(run, null))} ${t("seconds")} <span class="muted">· ${t("objective", { s: Math.round(run.objective_s) })}</span></span>`}</div>
+        <span class="figure">${t("took")} <${Took} run=${run} /></span>`}</div>
     ${run === undefined && html`<p class="muted">${t("loading")}</p>`}
     ${run === null && html`<p class="muted">${t("notFound")}</p>`}
     ${run && html`<${Verdict} run=${run} /><div class="scroll" tabindex="0">

@@ -71,7 +71,7 @@ function snapshot(news) {
   data.boot = boot;
   data.hall = news.hall;
   for (const device of news.devices) data.devices.set(device.id, arrived(device));
-  for (const point of news.points) data.points.set(point.point, point);
+  for (const point of news.points) data.points.set(point.point, arrived(point));
   for (const alarm of news.alarms ?? []) data.alarms.set(alarm.id, alarm);
   data.run = news.run ?? null;
   data.scenes = news.scenes ?? [];
@@ -81,8 +81,8 @@ function snapshot(news) {
 }
 
 /** An age is true when it arrives; remember when that was. */
-export function arrived(device) {
-  return { ...device, arrivedAt: performance.now() };
+export function arrived(thing) {
+  return { ...thing, arrivedAt: performance.now() };
 }
 
 function later(a, b) {
@@ -91,7 +91,7 @@ function later(a, b) {
 
 const takes = {
   snapshot,
-  point: (news) => data.points.set(news.point, news),
+  point: (news) => data.points.set(news.point, arrived(news)),
   device: (news) => data.devices.set(news.id, arrived(news)),
   hall: (news) => {
     data.hall = news;

@@ -19,6 +19,11 @@ export function value(raw, point) {
   return String(raw);
 }
 
+/** Whether a person would read two values as one. What is unknown equals nothing. */
+export function same(a, b, point) {
+  return a !== null && a !== undefined && b !== null && b !== undefined && value(a, point) === value(b, point);
+}
+
 export function seconds(s, digits = 1) {
   return s === null || s === undefined ? "" : s.toFixed(digits);
 }
@@ -28,6 +33,15 @@ export function age(s) {
   if (s < 3600) return t("sMinutes", { n: Math.floor(s / 60) });
   if (s < 172800) return t("sHours", { n: Math.floor(s / 3600) });
   return t("sDays", { n: Math.floor(s / 86400) });
+}
+
+/** The day of a moment: "today · 2026-11-25", "yesterday · ..." or the date alone. */
+export function day(text) {
+  const at = Date.parse(text);
+  const now = serverNow() ?? at;
+  const date = ymd(at);
+  if (date === ymd(now)) return `${t("today")} · ${date}`;
+  return date === ymd(now - 86400000) ? `${t("yesterdayTitle")} · ${date}` : date;
 }
 
 /** "18:00", "yesterday 18:00" or "2026-11-03 18:00". */
@@ -70,7 +84,9 @@ export function evidence(word) {
   return has(`e_${word}`) ? t(`e_${word}`) : word ?? "";
 }
 
+/** Why, in a sentence. In a hall that is only observed the header has said it for all. */
 export function reason(item) {
+  if (item.reason === "observe_only" && store.hall?.observe_only) return "";
   return say(item.reason_text) || item.reason || "";
 }
 
