@@ -73,6 +73,8 @@ class Screen:
         await page.goto(self.origin + path)
         if live:
             await page.locator(LIVE).wait_for()
+            if path == "/":  # the scenes are fetched apart: a hall without keys is not there yet
+                await page.locator(".keys .key").first.wait_for()
         return page
 
     async def close(self) -> None:
