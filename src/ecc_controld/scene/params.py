@@ -177,13 +177,11 @@ def _given(param: Param, raw: object) -> ParamValue:
         return param.parse(raw)
     except BadValue as bad:
         shown = shorten(raw) if isinstance(raw, str) else f"{raw:g}" if isinstance(raw, (float, bool)) else ""
-        zh = f"参数 {param.name} 不能是 {shown}，应为{bad.expected.zh}"
-        en = f"parameter {param.name} cannot be {shown}, expected {bad.expected.en}"
-        if not shown:
-            zh, en = (
-                f"参数 {param.name} 应为{bad.expected.zh}",
-                f"parameter {param.name}: expected {bad.expected.en}",
-            )
+        zh, en = f"参数 {param.name}", f"parameter {param.name}"
+        if shown:
+            zh, en = f"{zh} 不能是 {shown}", f"{en} cannot be {shown}"
+        if not bad.valid:  # these are listed by whoever shows the answer
+            zh, en = f"{zh}，应为{bad.expected.zh}", f"{en}, expected {bad.expected.en}"
         raise BadParams(
             "bad_param", Text(zh, en), valid=list(bad.valid), nearest=bad.nearest, range=param.range()
         ) from None
