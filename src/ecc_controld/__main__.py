@@ -45,10 +45,14 @@ def _run(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> int:
     from .settings import check
+    from .yamlfile import Problems
 
-    found = check(args.config, args.scenes)
+    warnings = Problems()
+    found = check(args.config, args.scenes, warnings=warnings)
     for problem in found:
         print(problem, file=sys.stderr)
+    for warning in warnings.all():
+        print(warning.as_warning(), file=sys.stderr)
     if found:
         print(f"{len(found)} 处错误 / errors", file=sys.stderr)
         return 2

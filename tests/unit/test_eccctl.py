@@ -734,7 +734,7 @@ def loader(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """In place of the loader: the problems that it will report."""
     found: list[Any] = []
 
-    def check(config: Path, scenes: Path) -> list[Any]:
+    def check(config: Path, scenes: Path, *, warnings: Any) -> list[Any]:
         assert (config.name, scenes.name) == ("c", "s")
         return found
 

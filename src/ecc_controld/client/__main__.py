@@ -101,15 +101,19 @@ def check(config: Path, scenes: Path, lang: Lang, *, as_json: bool) -> int:
     """Check the files without a daemon."""
     # The loaders and all drivers are needed by this verb alone; the others start quickly without them.
     from ecc_controld.settings import check as check_files
+    from ecc_controld.yamlfile import Problems
 
-    found = check_files(config, scenes)
+    warnings = Problems()
+    found = check_files(config, scenes, warnings=warnings)
     if as_json:
-        print(json.dumps(verbs.problems_json(found), ensure_ascii=False))
+        print(json.dumps(verbs.problems_json(found, warnings.all()), ensure_ascii=False))
         return verbs.USAGE if found else verbs.READY
     for problem in found:
         text = pick(problem.message, lang)
         nearest = f" → {problem.nearest}" if problem.nearest and problem.nearest not in text else ""
         print(f"{problem.file}:{problem.line}:{problem.column}: {text}{nearest}")
+    for warning in warnings.all():
+        print(f"{warning.file}:{warning.line}:{warning.column}: warning: {pick(warning.message, lang)}")
     if lang == "zh":
         print(f"{len(found)} 处错误" if found else "配置和场景无误")
     else:

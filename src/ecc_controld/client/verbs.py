@@ -294,18 +294,17 @@ def _point(desk: Desk, reply: Reply, *, waited: bool) -> int:
     return OUTCOME_CODES.get(str(row.get("outcome")), FAILED) if waited else READY
 
 
-def problems_json(problems: Iterable[Any]) -> dict[str, Any]:
-    """What `check --json` prints: the problems of the files, in the API's manner."""
+def problems_json(problems: Iterable[Any], warnings: Iterable[Any] = ()) -> dict[str, Any]:
+    """What `check --json` prints: the problems and warnings of the files, in the API's manner."""
+    return {"problems": [_told(one) for one in problems], "warnings": [_told(one) for one in warnings]}
+
+
+def _told(problem: Any) -> dict[str, Any]:
     return {
-        "problems": [
-            {
-                "file": problem.file,
-                "line": problem.line,
-                "column": problem.column,
-                "message": problem.message.as_dict(),
-                "valid": list(problem.valid),
-                "nearest": problem.nearest,
-            }
-            for problem in problems
-        ]
+        "file": problem.file,
+        "line": problem.line,
+        "column": problem.column,
+        "message": problem.message.as_dict(),
+        "valid": list(problem.valid),
+        "nearest": problem.nearest,
     }

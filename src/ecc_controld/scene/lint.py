@@ -36,25 +36,33 @@ def unused(documents: Iterable[Document], bases: set[str], warnings: Problems) -
             warnings.add(mark_of(one, "fragment"), zh, en)
 
 
-def duty_silent(scenes: Sequence[Sequence[Built]], warnings: Problems) -> None:
-    """What an emergency sets and no duty scene names stays as the emergency left it."""
+def duty_silent(scenes: Sequence[Sequence[Built]], hall: HallView, warnings: Problems) -> None:
+    """What an emergency sets and no duty scene names stays as the emergency left it. One warning a device."""
     duty = [builds for builds in scenes if builds[0].scene.mode == "duty"]
     if not duty:
         return
-    named = {want.point for builds in duty for built in builds for want in built.scene.wants}
+    named = {
+        point for builds in duty for built in builds for want in built.scene.wants for point in _moves(want, hall)
+    }
     for builds in scenes:
         if builds[0].scene.mode != "emergency":
             continue
-        silent: dict[Mark, dict[str, None]] = {}
+        silent: dict[str, dict[str, Mark]] = {}
         for built in builds:
             for point, wish in built.wishes.items():
                 if point not in named:
-                    silent.setdefault(wish.mark, {})[point] = None
-        for mark, found in silent.items():
+                    silent.setdefault(wish.want.device, {}).setdefault(point, wish.mark)
+        for found in silent.values():
             listed = one_of(found)
-            zh = f"应急设定了 {listed.zh}，值班场景没有提到：应急结束后将保持不变"
-            en = f"emergency sets {listed.en}, which duty never names: it stays so when the emergency is over"
-            warnings.add(mark, zh, en)
+            zh = f"应急设定了 {listed.zh}，值班场景没有提到：应急结束后转入值班时将保持不变"
+            en = f"emergency sets {listed.en}, which duty never names: it stays so when duty follows"
+            warnings.add(min(found.values(), key=lambda mark: (mark.line, mark.column)), zh, en)
+
+
+def _moves(want: Want, hall: HallView) -> set[str]:
+    """The point of a wish, and those that writing it sets too (what a preset loads)."""
+    point = points(hall, want.device)[want.local]
+    return {f"{want.device}.{local}" for local in (want.local, *point.disturbs)}
 
 
 def _unasked(files: Sequence[Document], params: Params, warnings: Problems) -> None:

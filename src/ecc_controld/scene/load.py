@@ -59,7 +59,7 @@ def load_scenes(scenes_dir: Path, hall: HallView, warnings: Problems | None = No
     problems.raise_any()
     if warnings is not None:
         lint.unused([one for one in documents.values() if one], extended(documents), warnings)
-        lint.duty_silent([one.builds for one in found.values()], warnings)
+        lint.duty_silent([one.builds for one in found.values()], hall, warnings)
         for checked in found.values():
             lint.scene(checked.files, checked.params, checked.builds, hall, warnings)
     return {stem: checked.scene for stem, checked in found.items()}

@@ -85,6 +85,10 @@ class Problem:
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}: {self.message.en} / {self.message.zh}"
 
+    def as_warning(self) -> str:
+        """The line of what is no error."""
+        return f"{self.file}:{self.line}:{self.column}: warning: {self.message.en} / {self.message.zh}"
+
 
 class FilesInvalid(EccError):
     """Files that cannot be used; carries every problem of all of them, in the order of the files."""
