@@ -54,7 +54,7 @@ def _check(args: argparse.Namespace) -> int:
     for problem in found:
         print(problem, file=sys.stderr)
     for warning in warnings.all():
-        print(warning.as_warning(), file=sys.stderr)
+        print(warning.as_warning())
     if found:
         print(f"{len(found)} 处错误 / errors", file=sys.stderr)
         return 2

@@ -79,7 +79,7 @@ class Param:
     def probes(self) -> tuple[ParamValue | None, ...]:
         """Values of a free parameter that stand for all of them when files are checked: its usual one and its ends."""
         if self.type == "number":
-            usual = self.low if self.default is None else self.default
+            usual = _short(self.low) if self.default is None else self.default
             return tuple(dict.fromkeys((usual, _short(self.low), _short(self.high))))
         if self.type == "list":
             return tuple(dict.fromkeys((self.choices if self.default is None else self.default, self.choices)))
@@ -163,7 +163,7 @@ def word(value: ParamValue | None) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, float):
-        return f"{value:g}"
+        return f"{value:.9f}".rstrip("0").rstrip(".")
     return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
