@@ -70,9 +70,14 @@ def scene_schema(hall: HallView | None = None) -> dict[str, Any]:
         "order": _order(),
         "param": _param(hall),
         "action": _action(hall),
-        "variant": {"anyOf": [_variant(), {"$ref": "#/$defs/wishes"}]},
+        "variant": {
+            "if": {"type": "object", "anyOf": [{"required": [key]} for key in VARIANT]},
+            "then": _variant(),
+            "else": ref("wishes"),
+        },
     }
-    defs["wishes"] = {"type": "object", "additionalProperties": ref("wish")}
+    by_name = {r"\.": ref("wish")}  # a device alone has a map of points
+    defs["wishes"] = {"type": "object", "patternProperties": by_name, "additionalProperties": ref("map")}
     if hall is not None:
         shapes: Shapes = {}
         defs["wishes"] = _wishes(hall, shapes)
