@@ -135,10 +135,46 @@ def test_what_fails_in_hundreds_of_combinations_is_told_once(load: Load) -> None
 
 
 WORDS = st.sampled_from(
-    (
-        "I II level n @townships @eyes {level} {n} {{ x on 9 -1 wall want when else after choices type list text number "
-        "boolean default min max s wall.power wall.label camera/* cam1 do base {x}.power null criticality \U0001f600"
-    ).split()
+    [
+        "I",
+        "II",
+        "level",
+        "n",
+        "@townships",
+        "@eyes",
+        "{level}",
+        "{n}",
+        "{{",
+        "x",
+        "on",
+        "9",
+        "-1",
+        "wall",
+        "want",
+        "when",
+        "else",
+        "after",
+        "choices",
+        "type",
+        "list",
+        "text",
+        "number",
+        "boolean",
+        "default",
+        "min",
+        "max",
+        "s",
+        "wall.power",
+        "wall.label",
+        "camera/*",
+        "cam1",
+        "do",
+        "base",
+        "{x}.power",
+        "null",
+        "criticality",
+        "😀",
+    ]
 )
 TREES = st.recursive(
     WORDS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=4), max_leaves=20

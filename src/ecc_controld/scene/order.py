@@ -13,7 +13,7 @@ from ecc_controld.yamlfile import Mapping as MapNode
 
 from .hallview import HallView, groups, points
 from .model import IfFailed, Prereq, Want
-from .overlay import Level, Wish
+from .overlay import Level, Memory, Wish
 from .params import Given
 from .values import whole
 
@@ -47,6 +47,7 @@ def ordered(
     layers: Iterable[tuple[Level, Sequence[Line]]],
     given: Given,
     hall: HallView,
+    memory: Memory,
     problems: Problems,
 ) -> tuple[Want, ...]:
     """The wishes with their prerequisites. Names that are wrong and cycles are noted as problems.
@@ -54,7 +55,7 @@ def ordered(
     What a later layer says of a point replaces what earlier ones said of it.
     """
     written: dict[str, tuple[Level, dict[str, IfFailed]]] = {}
-    edges = _Edges({name: _known_order(wish, wishes, hall) for name, wish in wishes.items()})
+    edges = _Edges({name: _known_order(wish, wishes, hall, memory) for name, wish in wishes.items()})
     for level, lines in sorted(layers, key=lambda one: one[0]):
         for line in lines:
             prereqs = [name for item in line.prereqs for name in _wanted(item, wishes, given, hall, problems)]
@@ -67,16 +68,15 @@ def ordered(
     for dependent, (_, found) in written.items():
         edges.before[dependent].update(found)
     _tell_cycle(edges, wishes, problems)
-    return tuple(
-        replace(
-            wish.want,
-            prereqs=tuple(
-                Prereq(point, wishes[point].want.value, if_failed)
-                for point, if_failed in edges.before[name].items()
-            ),
-        )
-        for name, wish in wishes.items()
-    )
+    return tuple(_after(wish.want, edges.before[name], wishes) for name, wish in wishes.items())
+
+
+def _after(want: Want, before: Mapping[str, IfFailed], wishes: Mapping[str, Wish]) -> Want:
+    """The wish with its prerequisites, each at the value that the scene wants."""
+    if not before:
+        return want
+    prereqs = (Prereq(point, wishes[point].want.value, if_failed) for point, if_failed in before.items())
+    return replace(want, prereqs=tuple(prereqs))
 
 
 def slowest_chain(wants: Iterable[Want], hall: HallView) -> tuple[list[str], float]:
@@ -87,15 +87,19 @@ def slowest_chain(wants: Iterable[Want], hall: HallView) -> tuple[list[str], flo
     return chain, sum(cost[name] for name in chain)
 
 
-def _known_order(wish: Wish, wishes: Mapping[str, Wish], hall: HallView) -> dict[str, IfFailed]:
+def _known_order(wish: Wish, wishes: Mapping[str, Wish], hall: HallView, memory: Memory) -> dict[str, IfFailed]:
     """What the driver knows: its own `after`, and whatever disturbs the point goes first.
 
     A guard is no prerequisite: the keeper writes it as a part of the wish.
     """
-    device, known = wish.want.device, points(hall, wish.want.device)
-    disturbing = [name for name, point in known.items() if wish.want.local in point.disturbs]
-    first = [*sorted(known[wish.want.local].after), *disturbing]
-    return {f"{device}.{local}": "block" for local in first if f"{device}.{local}" in wishes}
+    name, device, local = wish.want.point, wish.want.device, wish.want.local
+    first = memory.first.get(name)
+    if first is None:
+        known = points(hall, device)
+        disturbing = [other for other, point in known.items() if local in point.disturbs]
+        first = tuple(f"{device}.{other}" for other in [*sorted(known[local].after), *disturbing])
+        memory.first[name] = first
+    return {other: "block" for other in first if other in wishes}
 
 
 def _line(key: Scalar, node: Node, problems: Problems) -> Line | None:
@@ -146,7 +150,7 @@ def _wanted(
 
 
 def _tell_cycle(edges: _Edges, wishes: Mapping[str, Wish], problems: Problems) -> None:
-    cycle = find_cycle(edges.before)
+    cycle = find_cycle({name: before for name, before in edges.before.items() if before})
     if cycle is None:
         return
     written = [edges.marks[name] for name in cycle if name in edges.marks]

@@ -34,9 +34,12 @@ class Wish:
 
 @dataclass
 class Memory:
-    """Wishes that do not depend on parameters, kept from one combination to the next."""
+    """What does not depend on parameters, kept from one combination to the next: wishes, and the points that a
+    driver wants first.
+    """
 
     wishes: dict[tuple[int, str, str], Wish] = field(default_factory=dict)
+    first: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def overlay(layers: Layers, given: Given, hall: HallView, memory: Memory, problems: Problems) -> dict[str, Wish]:

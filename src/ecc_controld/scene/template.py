@@ -87,8 +87,10 @@ class Template:
         actions = actions_of(parts)
         if broken or len(problems) > before:
             return None  # an order among wishes that could not be read would only repeat the errors
-        instead = fallbacks([(part.level, part.otherwise) for part in parts], wishes, given, self._hall, problems)
-        wants = ordered(wishes, [(part.level, part.after) for part in parts], given, self._hall, problems)
+        others = [(part.level, part.otherwise) for part in parts if part.otherwise.leaves]
+        instead = fallbacks(others, wishes, given, self._hall, problems) if others else {}
+        lines = [(part.level, part.after) for part in parts]
+        wants = ordered(wishes, lines, given, self._hall, self._memory, problems)
         if not wants and not actions:
             problems.add(self._root.mark, "场景什么也没要求", "the scene wants nothing")
         if len(problems) == before:
@@ -108,6 +110,8 @@ class Template:
 
     def _check_pace(self, wants: tuple[Want, ...], problems: Problems) -> None:
         ready_within_s = self._head["ready_within_s"]
+        if sum(self._hall.devices[want.device].gap_s for want in wants) <= ready_within_s:
+            return  # then no chain among them is longer
         chain, sum_s = slowest_chain(wants, self._hall)
         if sum_s <= ready_within_s:
             return
