@@ -145,6 +145,14 @@ async def test_a_restart_recalls_them(hall: Served) -> None:
     assert hall.rig.twins["x"].state["c"] == "9"
 
 
+async def test_what_the_journal_has_is_the_newest_press_s(hall: Served) -> None:
+    for level, n in (("I", 1), ("II", 2), ("I", 1), ("III", 3)):
+        await hall.press("emergency", wait=10, params={"level": level, "n": n})
+    await hall.restart()
+    wanted = {one["point"]: one["want"] for one in (await hall.get("points"))["points"] if one["want"] is not None}
+    assert wanted == {"x.a": 3, "x.mute": False, "y.b": 4}
+
+
 async def test_a_press_joins_what_was_resumed(hall: Served) -> None:
     await hall.rig.twins["y"].fault("refuse")
     given = {"boxes": ["x", "y"]}
@@ -169,6 +177,16 @@ async def test_going_back_to_a_scene_that_needs_parameters_asks_for_them(hall: S
     answer = await hall.ask("POST", "stand-down", {"scene": "conference"})
     assert (answer.status, answer.json["code"]) == (422, "missing_param")
     assert (await hall.get("hall"))["scene"] == "emergency"
+
+
+async def test_going_back_where_nobody_can_go_goes_to_duty(hall: Served) -> None:
+    """The scene that stood before takes other parameters since the files were read again."""
+    await hall.press("conference", wait=10, params={"seats": 6})
+    await hall.press("emergency", wait=10)
+    changed = line_scene(CONFERENCE.replace("seats", "chairs"), DEVICES)
+    hall.rig.engine.scenes = {**hall.rig.engine.scenes, "conference": changed}
+    run = (await hall.ask("POST", "stand-down?wait=10", {})).json["run"]
+    assert (run["scene"], run["params"]) == ("duty", {})
 
 
 async def test_a_scene_tells_its_parameters(hall: Served) -> None:

@@ -92,6 +92,16 @@ def test_an_error_stands_in_the_file_where_its_text_is(load: Load) -> None:
     ]
 
 
+def test_an_error_of_a_base_is_told_once_and_makes_no_others(load: Load) -> None:
+    base = "fragment: a\nwant: {wall.powr: on}\n"
+    heirs = {
+        n: f"scene: {n}\nmode: duty\nextends: a\nwant: {{side.label: x}}\nafter: {{side.label: [wall.power]}}\n"
+        for n in "bc"
+    }
+    (problem,) = problems_of(load, a=base, **heirs)
+    assert "wall.powr" in problem.message.en
+
+
 def test_what_a_later_file_replaces_is_not_held_against_it(load: Load, place: Hall) -> None:
     """The base names a preset that side does not have; the heir says another."""
     base = 'fragment: a\nwant: {"display/*": {preset: "{word}"}}\nparams: {word: {choices: [quad, none]}}\n'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from itertools import combinations
@@ -359,3 +360,28 @@ def test_expansion_is_what_a_person_would_write(place: Hall, scene: Scene, press
     by_hand = parse_scene(Source("s.yaml", text, ""), place, problems)
     assert by_hand is not None, problems.all()
     assert {w.point: w for w in scene.at(press).wants} == {w.point: w for w in by_hand.wants}
+
+
+POOL = ("wall.label", "wall.clock", "side.label", "side.clock")
+WISHES = st.dictionaries(st.sampled_from(POOL), st.sampled_from("abc"), max_size=4)
+FILES = st.lists(
+    st.tuples(WISHES, st.dictionaries(st.sampled_from(["I", "II"]), WISHES.filter(bool))), min_size=1, max_size=4
+)
+
+
+@given(files=FILES, level=st.sampled_from(["I", "II"]))
+@settings(max_examples=200, deadline=None)
+def test_bases_and_variants_lie_over_each_other(
+    place: Hall, tmp_path_factory: pytest.TempPathFactory, files: Any, level: str
+) -> None:
+    expected: dict[str, str] = {"matrix.out.1": "1"}
+    texts: dict[str, str] = {}
+    for n, (want, variants) in enumerate(files):
+        expected |= want
+        expected |= variants.get(level, {})
+        extends = f"extends: f{n - 1}\n" if n else "params: {level: {choices: [I, II]}}\n"
+        own = {"matrix.out.1": "1", **want} if n == 0 else want
+        when = f"when: {{level: {json.dumps(variants)}}}\n" if variants else ""
+        texts[f"f{n}"] = f"scene: f{n}\nmode: duty\n{extends}want: {json.dumps(own)}\n{when}"
+    last = loader(tmp_path_factory.mktemp("scenes"), place)(**texts)[f"f{len(files) - 1}"]
+    assert values(last.at({"level": level})) == expected

@@ -22,7 +22,7 @@ from .active import Active
 from .cards import run_row
 from .keys import Keys
 from .law import Facts
-from .making import made, takes
+from .making import again, made
 from .run import Card, Deed, Run
 from .runs import Runs
 from .stamp import run_id
@@ -176,10 +176,8 @@ class Arbiter:
         says = held.stand_down if held is not None else "duty"
         if says == "none":
             return None, {}
-        if says == "restore" and now.before is not None and now.before in scenes:
-            stood = scenes[now.before]
-            return stood, now.before_params if takes(stood, now.before_params) else {}
-        return scenes.get("duty"), {}
+        stood = again(scenes.get(now.before or ""), now.before_params) if says == "restore" else None
+        return stood or again(scenes.get("duty"), {}) or (None, {})
 
     # -- inside ------------------------------------------------------------------------------------------
 

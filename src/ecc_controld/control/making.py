@@ -19,10 +19,13 @@ def made(scene: Scene, params: Mapping[str, Any]) -> Scene:
         raise Refused(bad.code, bad.text, status=422, **bad.helps) from None
 
 
-def takes(scene: Scene, params: Mapping[str, Any]) -> bool:
-    """Whether the scene, as it is now, can be had with parameters that it was once pressed with."""
-    try:
-        scene.at(params)
-    except BadParams:
-        return False
-    return True
+def again(scene: Scene | None, params: Mapping[str, Any]) -> tuple[Scene, dict[str, Any]] | None:
+    """The scene with parameters that it was once pressed with, or with its usual ones; None if it takes neither."""
+    for wanted in () if scene is None else (dict(params), {}):
+        try:
+            assert scene is not None
+            scene.at(wanted)
+        except BadParams:
+            continue
+        return scene, wanted
+    return None

@@ -79,10 +79,16 @@ def parse_scene(source: yamlfile.Source, hall: HallView, problems: Problems) -> 
 def _check(
     document: Document, others: Mapping[str, Document | None], hall: HallView, problems: Problems
 ) -> Checked | None:
-    before = len(problems)
-    files = chain(document, others, problems)
-    if files is None:
-        return None
+    """One scene with its bases. Its problems are its own, also those in a base that others had to tell already."""
+    mine = Problems()
+    files = chain(document, others, mine)
+    checked = None if files is None else _checked(document, files, hall, mine)
+    for problem in mine.all():
+        problems.put(problem)
+    return checked
+
+
+def _checked(document: Document, files: list[Document], hall: HallView, problems: Problems) -> Checked | None:
     root = merged(files)
     params = read_params(root.get("params"), hall, problems)
     head = read_head(root, document.stem, params, problems)
@@ -91,8 +97,8 @@ def _check(
     if not params.sound:
         return None
     template = Template(head, root, parts, params.good, hall)
-    builds = _builds(template, params, problems, broken=len(problems) > before)
-    if len(problems) > before or not builds:
+    builds = _builds(template, params, problems, broken=bool(problems))
+    if problems or not builds:
         return None
     for built in builds[:KEPT]:
         template.keep(built.scene)
