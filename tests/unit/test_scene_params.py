@@ -187,6 +187,13 @@ def test_required_parameters(load: Load) -> None:
     assert values(found) == {"matrix.out.1": "3", "wall.label": "x", "matrix.out.2": "2", "wall.power": True}
 
 
+def test_a_text_that_every_press_must_give_is_judged_when_it_is_given(load: Load) -> None:
+    scene = load(s=HEAD + "params: {t: {type: text}}\nwant: {wall.preset: 'q{t}', side.label: '{t}'}\n")["s"]
+    assert values(scene.at({"t": "uad"})) == {"wall.preset": "quad", "side.label": "uad"}
+    bad = refusal(scene, t="uat")
+    assert (bad.code, "wall.preset cannot be 'quat'" in bad.text.en) == ("bad_params", True)
+
+
 def test_a_subset_that_leaves_an_order_without_a_point_is_refused(load: Load) -> None:
     text = HEAD + (
         "params: {eyes: {type: list, choices: [cam1, cam2], default: [cam1]}}\n"
@@ -269,6 +276,7 @@ def test_an_heir_changes_a_parameter_field_by_field(load: Load) -> None:
         ("{wall.brightness: '{gain}'}", "wall.brightness is in %, parameter gain in dB"),
         ("{dsp.mic.1.gain: '{level}'}", "expected a number"),
         ("{wall.power: '{gain}'}", "valid: on, off"),
+        ("{wall.label: '{open}'}", "wall.label cannot be off, expected text"),
         ("{'{level}': {power: on}}", "must be a list with choices"),
         ("{wall.label: '" + "{level}" * 17 + "'}", "at most 16"),
     ],

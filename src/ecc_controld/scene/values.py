@@ -84,7 +84,9 @@ def misfit(node: Scalar, shown: object, bad: BadValue, what: str, problems: Prob
     text = (
         shown if isinstance(shown, str) else word(shown) if isinstance(shown, (bool, int, float)) else str(shown)
     )
-    quoted = repr(text if len(text) <= 60 else text[:60] + "…")
+    quoted = text if len(text) <= 60 else text[:60] + "…"
+    if isinstance(shown, str):  # what is no text is shown as none
+        quoted = repr(quoted)
     # The words of a choice are listed by the problem itself.
     zh = f"{what} 不能是 {quoted}" + ("" if bad.valid else f"，应为{bad.expected.zh}")
     en = f"{what} cannot be {quoted}" + ("" if bad.valid else f", expected {bad.expected.en}")
