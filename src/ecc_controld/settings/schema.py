@@ -119,12 +119,14 @@ def _source() -> dict[str, Any]:
 
 
 def _loosened(node: Any) -> Any:
-    """As editors read YAML: `on` is a word for them, `2` a number, and the loader takes both."""
+    """As editors read YAML: `on` is a word for them, `2` a number, and the loader takes both. Made-up titles go."""
     if isinstance(node, list):
         return [_loosened(one) for one in node]
     if not isinstance(node, dict):
         return node
-    found = {key: _loosened(value) for key, value in node.items()}
+    found = {
+        key: _loosened(value) for key, value in node.items() if not (key == "title" and isinstance(value, str))
+    }
     kind = node.get("type")
     if kind == "boolean":
         del found["type"]
