@@ -19,7 +19,7 @@ from .params import Param, ParamValue, word
 
 EVERY = 256
 """So many combinations are all checked."""
-PAIRS = 8192
+PAIRS = 2048
 """More pairs of values than this are refused."""
 Combo: TypeAlias = dict[str, "ParamValue | None"]
 
