@@ -17,6 +17,8 @@ def main(argv: list[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     if args.verb == "check":
         return _check(args)
+    if args.verb == "schema":
+        return _schema(args)
     return _run(args)
 
 
@@ -45,14 +47,43 @@ def _run(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> int:
     from .settings import check
+    from .yamlfile import Problems
 
-    found = check(args.config, args.scenes)
+    warnings = Problems()
+    found = check(args.config, args.scenes, warnings=warnings)
     for problem in found:
         print(problem, file=sys.stderr)
+    for warning in warnings.all():
+        print(warning.as_warning())
     if found:
         print(f"{len(found)} 处错误 / errors", file=sys.stderr)
         return 2
     print(f"{args.config}、{args.scenes} 无误 / no errors")
+    return 0
+
+
+def _schema(args: argparse.Namespace) -> int:
+    """A JSON Schema on standard output."""
+    import json
+
+    from .registry import Registry
+    from .scene.schema import scene_schema
+    from .settings import load_hall
+    from .settings.schema import config_schema
+    from .yamlfile import FilesInvalid
+
+    registry = Registry.load()
+    if args.of == "config":
+        schema = config_schema(registry)
+    else:
+        try:
+            hall = None if args.config is None else load_hall(args.config, registry, secrets=lambda _: "schema")
+        except FilesInvalid as invalid:
+            for problem in invalid.problems:
+                print(problem, file=sys.stderr)
+            return 2
+        schema = scene_schema(hall)
+    print(json.dumps(schema, ensure_ascii=False, indent=1))
     return 0
 
 
@@ -75,6 +106,14 @@ def _parser() -> argparse.ArgumentParser:
     hall = run.add_mutually_exclusive_group()
     hall.add_argument("--simulate", action="store_true", help="使用模拟设备 / with twins of all devices")
     hall.add_argument("--twins", metavar="HOST:PORT", help="使用已运行的模拟设备 / twins that already run")
+    schema = verbs.add_parser("schema", help="编辑器用的 JSON Schema / a JSON Schema for editors")
+    schema.add_argument("of", choices=("scene", "config"), help="哪种文件 / of which files")
+    schema.add_argument(
+        "--config",
+        type=Path,
+        metavar="DIR",
+        help="场景还补全该大厅的设备和点位 / scenes: complete this hall's names too",
+    )
     check = verbs.add_parser("check", help="检查配置和场景 / check configuration and scenes")
     _add_folders(check)
     return parser

@@ -175,6 +175,7 @@ class Stub:
     def __init__(self) -> None:
         self.answers: dict[tuple[str, str], list[tuple[int, Any]]] = {}
         self.asked: list[tuple[str, str, dict[str, str], Any, dict[str, str]]] = []
+        self.queries: list[list[tuple[str, str]]] = []
         self.on("GET", "hall", HALL)
         self.url = ""
 
@@ -188,6 +189,7 @@ class Stub:
     async def handle(self, request: web.Request) -> web.Response:
         raw = await request.read()
         body = json.loads(raw) if raw else None
+        self.queries.append(list(request.query.items()))
         self.asked.append((request.method, request.path, dict(request.query), body, dict(request.headers)))
         found = self.answers.get((request.method, request.path))
         if found is None:
@@ -725,6 +727,63 @@ async def test_a_terminal_shows_the_progress(ctl: Ctl, stub: Stub, monkeypatch: 
     assert out.index("cam-1") < out.index("m到位"), "the verdict, in its colour, comes last"
 
 
+# -- parameters ----------------------------------------------------------------------------------------------
+
+
+async def test_apply_with_parameters(ctl: Ctl, stub: Stub) -> None:
+    told = {"level": "I", "seats": ["a", "b"], "loud": True}
+    stub.on("POST", "scenes/emergency/activate", {"run": {**run("ready"), "params": told}}, status=202)
+    stub.on("GET", "runs/01RUN", {**run("ready"), "params": told})
+    params = [
+        "--param",
+        "level=I",
+        "--param",
+        "seats=a",
+        "--param",
+        "seats=b",
+        "--param",
+        "t=a=b",
+        "--param",
+        "n=-3",
+    ]
+    code, out, _ = await ctl("apply", "emergency", *params, "--wait")
+    assert code == 0
+    sent = {"level": "I", "seats": ["a", "b"], "t": "a=b", "n": "-3"}
+    assert stub.presses()[0][3] == {"params": sent, "stand_down": False, "drill": False}
+    assert "level=I, seats=a,b, loud=on" in out
+
+
+async def test_plan_with_parameters(ctl: Ctl, stub: Stub) -> None:
+    stub.on("GET", "scenes/emergency/plan", {**PLAN, "params": {"level": "I"}})
+    code, out, _ = await ctl("plan", "emergency", "--param", "seats=a", "--param", "seats=b", "--param", "level=I")
+    assert code == 0
+    assert stub.queries[-1] == [("param", "seats:a"), ("param", "seats:b"), ("param", "level:I")]
+    assert "参数：level=I" in out
+    await ctl("plan", "emergency")
+    assert stub.queries[-1] == []
+
+
+async def test_status_and_scenes_show_parameters(ctl: Ctl, stub: Stub) -> None:
+    stub.on("GET", "hall", {**HALL, "params": {"level": "III"}})
+    stub.on("GET", "devices", {"devices": []})
+    stub.on("GET", "points", {"points": []})
+    assert "level=III" in (await ctl("status"))[1]
+    level = {"name": "level", "choices": ["I", "II"], "default": "II", "range": {}, "unit": ""}
+    gain = {"name": "gain", "choices": None, "default": None, "range": {"min": -20.0, "max": 0.0}, "unit": "dB"}
+    stub.on("GET", "scenes", {"scenes": [{**SCENE, "params": [level, gain]}]})
+    out = "".join((await ctl("scenes", "--lang", "en"))[1].split())
+    assert "level=II(I,II)" in out
+    assert "gain=?(-20…0dB)" in out
+
+
+@pytest.mark.parametrize("given", ["level", "=I", ""])
+def test_a_parameter_needs_a_name_and_a_value(given: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["apply", "x", "--param", given])
+    assert caught.value.code == 2
+    assert "名称=值" in capsys.readouterr().err
+
+
 # -- check ---------------------------------------------------------------------------------------------------
 
 
@@ -733,7 +792,7 @@ def loader(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """In place of the loader: the problems that it will report."""
     found: list[Any] = []
 
-    def check(config: Path, scenes: Path) -> list[Any]:
+    def check(config: Path, scenes: Path, *, warnings: Any) -> list[Any]:
         assert (config.name, scenes.name) == ("c", "s")
         return found
 

@@ -14,8 +14,8 @@ from ecc_controld.sdk.text import Text
 from . import shapes
 from .context import CONTEXT, Context
 from .problems import Problem, unknown
-from .reading import DEVICE, RUN, card_of, scene_of
-from .request import SHOWN, body_of, press_of, refuse_stale, reply, wait_of
+from .reading import DEVICE, RUN, card_of, made, scene_of
+from .request import body_of, press_of, refuse_stale, reply, wait_of
 from .schemas import ActivateBody, StandDownBody, Strict, ValueBody
 
 POINT = Text("点位", "point")
@@ -37,13 +37,9 @@ async def activate(request: web.Request) -> web.Response:
     if known is not None:
         return await _first_run(request, known, wait_s)
     scene = scene_of(request)
-    if body.params:
-        names = ", ".join(sorted(name[:80] for name in body.params)[:SHOWN])
-        raise Problem(
-            422, "unknown_param", Text(f"场景没有参数 {names}", f"the scene has no parameters: {names}"), valid=[]
-        )
+    made(scene, body.params)  # what is wrong is told also of a press that is too old
     refuse_stale(request)
-    run = await context.engine.arbiter.activate(scene, press, {})
+    run = await context.engine.arbiter.activate(scene, press, body.params)
     return await _answer(request, run, wait_s)
 
 

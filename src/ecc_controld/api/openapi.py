@@ -18,6 +18,10 @@ PRESS = {
     "ECC-Client": "panel, eccctl or api",
 }
 
+ONCE = {"type": "string"}
+AGAIN = {"type": "array", "items": {"type": "string"}}
+"""A query parameter that may come more than once (form style, exploded, which is the default)."""
+
 
 def document(version: str) -> dict[str, Any]:
     """The OpenAPI 3.1 document."""
@@ -57,7 +61,7 @@ def _operation(route: Route, names: dict[Any, Any]) -> dict[str, Any]:
         for name in re.findall(r"{(\w+)}", route.path)
     ]
     parameters += [
-        {"name": name, "in": "query", "description": text, "schema": {"type": "string"}}
+        {"name": name, "in": "query", "description": text, "schema": AGAIN if name in route.again else ONCE}
         for name, text in route.query.items()
     ]
     headers = {**(KEYED if route.keyed else {}), **(PRESS if route.press else {})}

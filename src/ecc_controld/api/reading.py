@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
@@ -11,6 +12,7 @@ from pydantic import BaseModel
 from ecc_controld.hall import plan as planning
 from ecc_controld.link.reasons import sentence
 from ecc_controld.scene.model import Scene, Want
+from ecc_controld.scene.params import BadParams, as_json
 from ecc_controld.sdk.text import Text
 
 from . import shapes
@@ -61,6 +63,14 @@ def scene_of(request: web.Request, name: str | None = None) -> Scene:
     return known[name]
 
 
+def made(one: Scene, raw: Mapping[str, object]) -> Scene:
+    """The scene with these parameters; raises the problem that says what is valid."""
+    try:
+        return one.at(raw)
+    except BadParams as bad:
+        raise Problem(422, bad.code, bad.text, **bad.helps) from None
+
+
 async def scene(request: web.Request) -> web.Response:
     """One scene with its wishes."""
     return reply(shapes.scene_whole(request.app[CONTEXT], scene_of(request)))
@@ -78,10 +88,23 @@ class _Wanted(BaseModel):
 async def plan(request: web.Request) -> web.Response:
     """What the scene would change now; sends nothing."""
     context = request.app[CONTEXT]
-    one = scene_of(request)
+    one = made(scene_of(request), _params_in(request))
     order = planning.plan(context.engine.store, [_wanted(want) for want in one.wants])
     body = planning.as_json(one.name, order, _estimate(context, one), _words)
-    return reply(dict(body))
+    return reply({**body, "params": as_json(one.given)})
+
+
+def _params_in(request: web.Request) -> dict[str, object]:
+    """The query's `param=name:value`; a name that comes again makes a list. Raises Problem 422."""
+    found: dict[str, object] = {}
+    for text in request.query.getall("param", []):
+        name, colon, value = text.partition(":")
+        if not colon or not name:
+            sentence = Text("param 应为 名称:值", "param must be name:value")
+            raise Problem(422, "bad_query", sentence)
+        old = found.get(name)
+        found[name] = value if old is None else [*(old if isinstance(old, list) else [old]), value]
+    return found
 
 
 def _wanted(want: Want) -> _Wanted:
@@ -95,11 +118,14 @@ def _words(code: str) -> dict[str, str] | None:
 
 
 def _estimate(context: Context, one: Scene) -> float | None:
-    """The median of this scene's finished runs that are still at hand."""
+    """The median of the finished runs of this scene, with these parameters, that are still at hand."""
     past = [
         run.elapsed_s
         for run in context.engine.runs.lately()
-        if run.scene == one.name and run.verdict == "ready" and run.elapsed_s is not None
+        if run.scene == one.name
+        and run.params == as_json(one.given)
+        and run.verdict == "ready"
+        and run.elapsed_s is not None
     ]
     return round(statistics.median(past), 3) if past else None
 

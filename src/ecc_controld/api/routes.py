@@ -18,7 +18,7 @@ EVERYWHERE = (403, 500)
 
 @dataclass(frozen=True)
 class Route:
-    """One operation: `answers` maps a status to its model, `query` names to what they mean.
+    """One operation: `answers` maps a status to its model, `query` names to what they mean (`again`: more than once).
 
     `press`: it may carry `Pressed-At`; `keyed`: also an `Idempotency-Key`.
     """
@@ -30,6 +30,7 @@ class Route:
     answers: dict[int, type[BaseModel]]
     body: type[BaseModel] | None = None
     query: dict[str, str] = field(default_factory=dict)
+    again: frozenset[str] = frozenset()
     press: bool = False
     keyed: bool = False
     problems: tuple[int, ...] = ()
@@ -112,6 +113,10 @@ ROUTES: tuple[Route, ...] = (
         reading.plan,
         "What the scene would change now; sends nothing",
         {200: S.Plan},
+        query={
+            "param": "a parameter of the scene as name:value; again for each further one and each item of a list"
+        },
+        again=frozenset({"param"}),
         problems=(404,),
     ),
     Route(

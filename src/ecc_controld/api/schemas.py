@@ -19,7 +19,10 @@ class Strict(BaseModel):
 class ActivateBody(Strict):
     """POST /scenes/{name}/activate."""
 
-    params: dict[str, Any] = Field(default_factory=dict)
+    params: dict[str, Any] = Field(
+        default_factory=dict,
+        description="the scene's parameters by name (GET /scenes/{name} lists them); the others have their defaults",
+    )
     stand_down: bool = False
     drill: bool = False
 
@@ -152,6 +155,19 @@ class Points(Answer):
     points: list[Point]
 
 
+class Param(Answer):
+    """A parameter of a scene. `choices` of a choice or a list, `range` of a number or a text."""
+
+    name: str
+    title: Words
+    type: Literal["choice", "boolean", "number", "list", "text"]
+    choices: list[str] | None
+    range: dict[str, Any]
+    unit: str
+    default: Scalar | list[str] | None
+    required: bool
+
+
 class SceneShort(Answer):
     """A scene without its wishes."""
 
@@ -165,6 +181,7 @@ class SceneShort(Answer):
     deadline_s: float
     layer: Literal["scene", "manual"]
     stand_down: Literal["restore", "duty", "none"]
+    params: list[Param]
     wishes: int
     active: bool
     digest: str
@@ -177,9 +194,11 @@ class Scenes(Answer):
 
 
 class SceneWhole(SceneShort):
-    """A scene with its wishes, expanded."""
+    """A scene with its wishes, expanded with the parameters `given`, its usual ones."""
 
+    given: dict[str, Any]
     want: list[dict[str, Any]]
+    else_: list[dict[str, Any]] = Field(alias="else")
     do: list[dict[str, Any]]
     text: str
 
@@ -207,6 +226,7 @@ class Plan(Answer):
     """What would change, in which order."""
 
     scene: str
+    params: dict[str, Any]
     waves: list[list[PlanItem]]
     counts: dict[str, int]
     would_fail: list[WouldFail]

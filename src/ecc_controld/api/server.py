@@ -58,7 +58,7 @@ def _asked_right(route: Route) -> Handler:
                 text = Text(f"没有查询参数“{name[:80]}”", f"there is no query parameter {name[:80]!r} here")
                 near = difflib.get_close_matches(name, valid, 1)
                 raise Problem(422, "bad_query", text, valid=valid, nearest=near[0] if near else None)
-            if len(request.query.getall(name)) > 1:
+            if len(request.query.getall(name)) > 1 and name not in route.again:
                 raise Problem(422, "bad_query", Text(f"{name} 给了两次", f"{name} is given twice"))
         return await route.handler(request)
 

@@ -11,6 +11,7 @@ from ecc_controld.hall.store import Alarm, DeviceState, Entry
 from ecc_controld.journal import RunRow
 from ecc_controld.link.reasons import sentence
 from ecc_controld.scene.model import Scene
+from ecc_controld.scene.params import Param, as_json
 
 from .context import Context
 
@@ -121,14 +122,29 @@ def scene(context: Context, one: Scene) -> dict[str, Any]:
         "deadline_s": one.deadline_s,
         "layer": one.layer,
         "stand_down": one.stand_down,
+        "params": [param(each) for each in one.params],
         "wishes": len(one.wants),
         "active": active is not None and active.scene == one.name,
         "digest": one.digest,
     }
 
 
+def param(one: Param) -> dict[str, Any]:
+    """One parameter of a scene: what a press may give for it."""
+    return {
+        "name": one.name,
+        "title": one.title.as_dict(),
+        "type": one.type,
+        "choices": list(one.choices) or None,
+        "range": one.range(),
+        "unit": one.unit,
+        "default": list(one.default) if isinstance(one.default, tuple) else one.default,
+        "required": one.default is None,
+    }
+
+
 def scene_whole(context: Context, one: Scene) -> dict[str, Any]:
-    """GET /scenes/{name}: the scene with all its wishes, expanded."""
+    """GET /scenes/{name}: the scene with all its wishes, expanded with its usual parameters."""
     wants = [
         {
             "point": want.point,
@@ -142,7 +158,9 @@ def scene_whole(context: Context, one: Scene) -> dict[str, Any]:
         for want in one.wants
     ]
     actions = [{"device": do.device, "action": do.action} for do in one.actions]
-    return {**scene(context, one), "want": wants, "do": actions, "text": one.text}
+    instead = [{"point": name, "value": want.value} for name, want in one.fallbacks.items()]
+    given = as_json(one.given)
+    return {**scene(context, one), "given": given, "want": wants, "else": instead, "do": actions, "text": one.text}
 
 
 def run(context: Context, one: Run, *, all_points: bool = True) -> dict[str, Any]:

@@ -82,10 +82,10 @@ async def _verb(args: argparse.Namespace, desk: verbs.Desk) -> int:
         case "runs" | "history":
             return await verbs.listing(desk, "runs", limit=None if args.limit is None else str(args.limit))
         case "plan":
-            return await verbs.plan(desk, args.scene)
+            return await verbs.plan(desk, args.scene, args.param)
         case "apply":
             return await verbs.apply(
-                desk, args.scene, wait=args.wait, stand_down=args.stand_down, drill=args.drill
+                desk, args.scene, args.param, wait=args.wait, stand_down=args.stand_down, drill=args.drill
             )
         case "stand-down":
             return await verbs.stand_down(desk, wait=args.wait)
@@ -101,15 +101,19 @@ def check(config: Path, scenes: Path, lang: Lang, *, as_json: bool) -> int:
     """Check the files without a daemon."""
     # The loaders and all drivers are needed by this verb alone; the others start quickly without them.
     from ecc_controld.settings import check as check_files
+    from ecc_controld.yamlfile import Problems
 
-    found = check_files(config, scenes)
+    warnings = Problems()
+    found = check_files(config, scenes, warnings=warnings)
     if as_json:
-        print(json.dumps(verbs.problems_json(found), ensure_ascii=False))
+        print(json.dumps(verbs.problems_json(found, warnings.all()), ensure_ascii=False))
         return verbs.USAGE if found else verbs.READY
     for problem in found:
         text = pick(problem.message, lang)
         nearest = f" → {problem.nearest}" if problem.nearest and problem.nearest not in text else ""
         print(f"{problem.file}:{problem.line}:{problem.column}: {text}{nearest}")
+    for warning in warnings.all():
+        print(f"{warning.file}:{warning.line}:{warning.column}: warning: {pick(warning.message, lang)}")
     if lang == "zh":
         print(f"{len(found)} 处错误" if found else "配置和场景无误")
     else:
@@ -157,7 +161,9 @@ def _parser() -> argparse.ArgumentParser:
     points = verb("points", "点位：期望与实际 / points: wanted and observed")
     points.add_argument("--device", metavar="D", help="只看一台设备 / of one device")
     verb("scenes", "场景 / scenes")
-    verb("plan", "场景会改变什么，不发送 / what a scene would change; sends nothing").add_argument("scene")
+    planning = verb("plan", "场景会改变什么，不发送 / what a scene would change; sends nothing")
+    planning.add_argument("scene")
+    _add_param(planning)
     _add_apply(verb("apply", "启用场景 / press a scene"))
     _add_wait(verb("stand-down", "结束保持的场景 / end the scene that holds the hall"))
     setting = verb("set", "手动设定点位 / want a value by hand")
@@ -185,8 +191,27 @@ def _common() -> _Parser:
     return common
 
 
+def _add_param(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--param",
+        action="append",
+        default=[],
+        type=_param,
+        metavar="NAME=VALUE",
+        help="场景参数，列表则每项写一次 / a parameter of the scene; again for each item of a list",
+    )
+
+
+def _param(text: str) -> tuple[str, str]:
+    name, equals, value = text.strip().partition("=")
+    if not equals or not name:
+        raise argparse.ArgumentTypeError(f"应为 名称=值 / expected NAME=VALUE: {text.strip()!r}")
+    return name, value
+
+
 def _add_apply(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("scene")
+    _add_param(parser)
     _add_wait(parser)
     parser.add_argument("--stand-down", action="store_true", help="同时结束保持的场景 / end what holds the hall")
     parser.add_argument("--drill", action="store_true", help="演练 / mark it as a drill")

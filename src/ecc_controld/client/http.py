@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -78,7 +79,7 @@ class Api:
         if self._http is not None:
             await self._http.close()
 
-    async def get(self, *path: str, **query: str | None) -> Reply:
+    async def get(self, *path: str, **query: str | list[str] | None) -> Reply:
         """Ask for something; the path's parts are quoted here."""
         return await self.call("GET", *path, query=query)
 
@@ -86,7 +87,7 @@ class Api:
         self,
         method: str,
         *path: str,
-        query: dict[str, str | None] | None = None,
+        query: Mapping[str, str | list[str] | None] | None = None,
         body: dict[str, Any] | None = None,
         key: str | None = None,
         wait_s: float = 0.0,

@@ -129,6 +129,7 @@ def scenes(found: Sequence[Row], lang: Lang) -> Table:
         Text("保持", "holds"),
         Text("项数", "wishes"),
         Text("目标时间", "ready within"),
+        Text("参数", "parameters"),
     ]
     return table(lang, heads, (_scene(row, lang) for row in found))
 
@@ -143,7 +144,31 @@ def _scene(row: Row, lang: Lang) -> list[Cell]:
         pick(Text("是", "yes"), lang) if row.get("holds") else "",
         str(row.get("wishes", "")),
         seconds(row.get("ready_within_s")),
+        "; ".join(_param(one) for one in row.get("params") or ()),
     ]
+
+
+def _param(row: Row) -> str:
+    """What a parameter may be, the usual value first: `level=III (I, II, III, IV)`."""
+    usual, limits = row.get("default"), row.get("range") or {}
+    shown = f"{row.get('name')}={'?' if usual is None else params_value(usual)}"
+    if choices := row.get("choices"):
+        return f"{shown} ({', '.join(map(str, choices))})"
+    if "min" in limits and "max" in limits:
+        return f"{shown} ({limits['min']:g} … {limits['max']:g} {row.get('unit') or ''}".rstrip() + ")"
+    return shown
+
+
+def params(found: Mapping[str, Any] | None) -> str:
+    """The parameters of a press in one line; empty for none."""
+    return ", ".join(f"{name}={params_value(one)}" for name, one in (found or {}).items())
+
+
+def params_value(one: object) -> str:
+    """A parameter's value as it is written."""
+    if isinstance(one, bool):
+        return "on" if one else "off"
+    return ",".join(map(str, one)) if isinstance(one, list) else str(one)
 
 
 def plan(found: Row, lang: Lang) -> Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,6 +122,8 @@ def _mode(hall: Mapping[str, Any]) -> Text:
     if verdict is not None:
         zh += f"，结论 {word(words.VERDICTS, verdict, 'zh')}"
         en += f", verdict {word(words.VERDICTS, verdict, 'en')}"
+    if told := tables.params(hall.get("params")):
+        zh, en = f"{zh}，{told}", f"{en}, {told}"
     if hall.get("holds"):
         zh, en = f"{zh}（保持中）", f"{en} (holds)"
     if hall.get("drill"):
@@ -141,13 +143,16 @@ async def listing(desk: Desk, name: str, **query: str | None) -> int:
     return READY
 
 
-async def plan(desk: Desk, scene: str) -> int:
-    """What a scene would change now; sends nothing."""
+async def plan(desk: Desk, scene: str, params: Sequence[tuple[str, str]] = ()) -> int:
+    """What a scene would change now; sends nothing. `params`: names and values, a name again for each item of a list."""
+    query = {"param": [f"{name}:{value}" for name, value in params] or None}
     if desk.json:
-        raw((await desk.api.get("scenes", scene, "plan")).raw)
+        raw((await desk.api.get("scenes", scene, "plan", **query)).raw)
         return READY
     await desk.hall()
-    found = (await desk.api.get("scenes", scene, "plan")).data
+    found = (await desk.api.get("scenes", scene, "plan", **query)).data
+    if told := tables.params(found.get("params")):
+        desk.say(Text(f"参数：{told}", f"parameters: {told}"))
     desk.show(tables.plan(found, desk.lang))
     planned = {**words.COUNTS, **words.PLANNED}
     summary, estimate = found.get("counts"), seconds(found.get("estimate_s"))
@@ -159,10 +164,26 @@ async def plan(desk: Desk, scene: str) -> int:
     return READY
 
 
-async def apply(desk: Desk, scene: str, *, wait: float | None, stand_down: bool, drill: bool) -> int:
+async def apply(
+    desk: Desk,
+    scene: str,
+    params: Sequence[tuple[str, str]] = (),
+    *,
+    wait: float | None,
+    stand_down: bool,
+    drill: bool,
+) -> int:
     """Press a scene. `wait` in s: until its run is assessed, at most so long; None: do not wait."""
-    body = {"params": {}, "stand_down": stand_down, "drill": drill}
+    body = {"params": _params(params), "stand_down": stand_down, "drill": drill}
     return await _press(desk, ("scenes", scene, "activate"), body, wait)
+
+
+def _params(given: Sequence[tuple[str, str]]) -> dict[str, str | list[str]]:
+    """Parameters as the API takes them: texts, which the scene reads; a name that comes again makes a list."""
+    values: dict[str, list[str]] = {}
+    for name, value in given:
+        values.setdefault(name, []).append(value)
+    return {name: found[0] if len(found) == 1 else list(found) for name, found in values.items()}
 
 
 async def stand_down(desk: Desk, *, wait: float | None) -> int:
@@ -224,7 +245,10 @@ def _card(desk: Desk, card: Mapping[str, Any], *, everything: bool) -> None:
     elapsed, objective = seconds(card.get("elapsed_s")), seconds(card.get("objective_s"))
     what = tables.verdict(card, lang)
     drill = pick(Text("【演练】", "DRILL: "), lang) if card.get("drill") else ""
-    line = Styled(drill).append(tables.clean(str(card.get("scene")))).append(" ").append_text(what)
+    line = Styled(drill).append(tables.clean(str(card.get("scene")))).append(" ")
+    if told := tables.params(card.get("params")):
+        line.append(f"({told}) ")
+    line.append_text(what)
     if elapsed:
         line.append(pick(Text(f"，用时 {elapsed}，目标 {objective}", f", {elapsed} of {objective}"), lang))
     if card.get("superseded_by"):
@@ -270,18 +294,17 @@ def _point(desk: Desk, reply: Reply, *, waited: bool) -> int:
     return OUTCOME_CODES.get(str(row.get("outcome")), FAILED) if waited else READY
 
 
-def problems_json(problems: Iterable[Any]) -> dict[str, Any]:
-    """What `check --json` prints: the problems of the files, in the API's manner."""
+def problems_json(problems: Iterable[Any], warnings: Iterable[Any] = ()) -> dict[str, Any]:
+    """What `check --json` prints: the problems and warnings of the files, in the API's manner."""
+    return {"problems": [_told(one) for one in problems], "warnings": [_told(one) for one in warnings]}
+
+
+def _told(problem: Any) -> dict[str, Any]:
     return {
-        "problems": [
-            {
-                "file": problem.file,
-                "line": problem.line,
-                "column": problem.column,
-                "message": problem.message.as_dict(),
-                "valid": list(problem.valid),
-                "nearest": problem.nearest,
-            }
-            for problem in problems
-        ]
+        "file": problem.file,
+        "line": problem.line,
+        "column": problem.column,
+        "message": problem.message.as_dict(),
+        "valid": list(problem.valid),
+        "nearest": problem.nearest,
     }

@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
@@ -15,12 +15,15 @@ from ecc_controld.hall.store import Entry
 from ecc_controld.hall.wish import Layer, Prereq, State, Wish
 from ecc_controld.journal import Change, Counter, KeyRow, Put
 from ecc_controld.scene.model import Scene
+from ecc_controld.scene.params import as_json
 from ecc_controld.sdk.text import Text
 
 from .acceptance import MATTERS_MORE, Acceptance, Press, Refused, manual_blob, scene_blob
+from .active import Active
 from .cards import run_row
 from .keys import Keys
 from .law import Facts
+from .making import again, made
 from .run import Card, Deed, Run
 from .runs import Runs
 from .stamp import run_id
@@ -30,33 +33,8 @@ GIVEN_UP = (State.UNSETTLED, State.BLOCKED)
 
 log = structlog.get_logger("arbiter")
 
-
-@dataclass(frozen=True, slots=True)
-class Active:
-    """The scene that has the hall now. `since` is Unix time; `before` the scene that stood before a hold."""
-
-    scene: str
-    mode: str | None
-    title: Text
-    params: dict[str, Any]
-    by: str
-    since: float
-    run: str
-    holds: bool
-    priority: int
-    drill: bool = False
-    before: str | None = None
-    verdict: str | None = None
-
-    def dump(self) -> bytes:
-        """For the journal."""
-        return json.dumps(asdict(self), ensure_ascii=False).encode()
-
-    @classmethod
-    def load(cls, body: bytes) -> Active:
-        """From the journal."""
-        found = json.loads(body)
-        return cls(**{**found, "title": Text(*found["title"])})
+COMPILED = 64
+"""How many scenes with their params are kept ready for the journal."""
 
 
 @dataclass(slots=True, eq=False)
@@ -88,7 +66,7 @@ class Arbiter:
         self._do_action = do_action
         self._retry = retry
         self._loop = asyncio.get_running_loop()
-        self._compiled: dict[str, bytes] = {}
+        self._compiled: dict[tuple[str, str], bytes] = {}
         self.active: Active | None = None
         self.keys = Keys()
         self.run_count = 0
@@ -150,9 +128,10 @@ class Arbiter:
     async def activate(self, scene: Scene, press: Press, params: dict[str, Any]) -> Run:
         """A press of a scene: opens a run, or joins the one in progress. Returns when it is durable.
 
-        Raises Refused: 409 held, 422 key reused, 503 the disk failed (and the scene is below priority 80).
+        Raises Refused: 409 held, 422 params or key reused, 503 the disk failed (and the scene is below priority 80).
         """
-        scene = self._scenes().get(scene.name, scene)  # as it is now, if a reload came between
+        scene = made(self._scenes().get(scene.name, scene), params)  # as it is now, if a reload came between
+        params = as_json(scene.given)
         if any(want.point not in self._store.entries for want in scene.wants):
             raise Refused("removed", Text("该场景已从配置中移除", f"scene {scene.name} is not there any more"))
         self.permit(scene, press)
@@ -180,9 +159,9 @@ class Arbiter:
         now = self.active
         if now is None or not now.holds:
             raise Refused("nothing_held", Text("当前没有需要结束的模式", "no scene holds the hall"))
-        target = scene or self._after(now)
+        target, params = (scene, {}) if scene is not None else self._after(now)
         if target is not None:
-            return await self.activate(target, replace(press, stand_down=True), {})
+            return await self.activate(target, replace(press, stand_down=True), params)
         self.active = freed = replace(now, holds=False)
         keys = self.keys.take(press, "")
         swap = Swap(self._store.next_number())
@@ -196,15 +175,14 @@ class Arbiter:
         self._tell_hall()
         return None
 
-    def _after(self, now: Active) -> Scene | None:
+    def _after(self, now: Active) -> tuple[Scene | None, dict[str, Any]]:
         scenes = self._scenes()
         held = scenes.get(now.scene)
         says = held.stand_down if held is not None else "duty"
         if says == "none":
-            return None
-        if says == "restore" and now.before is not None and now.before in scenes:
-            return scenes[now.before]
-        return scenes.get("duty")
+            return None, {}
+        stood = again(scenes.get(now.before or ""), now.before_params) if says == "restore" else None
+        return stood or again(scenes.get("duty"), {}) or (None, {})
 
     # -- inside ------------------------------------------------------------------------------------------
 
@@ -329,9 +307,10 @@ class Arbiter:
     def _next_active(
         self, scene: Scene, press: Press, params: dict[str, Any], run: Run, before: Active | None
     ) -> Active:
-        stood = None
+        stood, with_params = None, {}
         if scene.holds and before is not None:
             stood = before.before if before.holds else before.scene
+            with_params = before.before_params if before.holds else before.params
         return Active(
             scene=scene.name,
             mode=scene.mode,
@@ -344,6 +323,7 @@ class Arbiter:
             priority=scene.priority,
             drill=press.drill,
             before=stood,
+            before_params=with_params,
         )
 
     def _change(
@@ -352,7 +332,7 @@ class Arbiter:
         if layer is Layer.MANUAL:
             puts = [Put("manual", name, manual_blob(wish)) for name, wish in wishes.items()]
         else:
-            compiled = self._compiled.setdefault(scene.digest, compile_wants(wishes.values()))
+            compiled = self._compile(scene, run, wishes)
             blob = scene_blob(list(wishes.values()), compiled) if wishes else None
             puts = [Put("scene_layer", layer.word, blob), *(Put("manual", name, None) for name in wishes)]
             if layer is not Layer.FIRE:
@@ -360,6 +340,15 @@ class Arbiter:
             assert self.active is not None
             puts.append(Put("hold", "active", self.active.dump()))
         return Change(puts=tuple(puts), runs=(run_row(run),), keys=keys, counters=self._counters())
+
+    def _compile(self, scene: Scene, run: Run, wishes: Mapping[str, Wish]) -> bytes:
+        """What is the same at every press of a scene with these params; the newest few are kept."""
+        key = scene.digest, json.dumps(run.params, sort_keys=True)
+        compiled = self._compiled.pop(key, None) or compile_wants(wishes.values())
+        self._compiled[key] = compiled
+        if len(self._compiled) > COMPILED:
+            del self._compiled[next(iter(self._compiled))]
+        return compiled
 
     def _counters(self) -> tuple[Counter, Counter]:
         return Counter("wish", self._store.number), Counter("run", self.run_count)

@@ -19,7 +19,8 @@ from ecc_controld.journal import Recalled
 from ecc_controld.sdk.point import BadValue
 
 from .acceptance import INSIDE
-from .arbiter import Active, Arbiter
+from .active import Active
+from .arbiter import Arbiter
 from .cards import load_run
 from .gate import Gate
 from .keeper import Keeper

@@ -111,7 +111,7 @@ def _apply(engine: Engine, units: Mapping[str, Unit], scenes: Mapping[str, Scene
 
 
 def _text(scene: Scene | None) -> object:
-    return None if scene is None else (scene.digest, scene.wants)
+    return None if scene is None else (scene.digest, scene.wants, scene.params)
 
 
 # -- points ------------------------------------------------------------------------------------------------

@@ -20,10 +20,12 @@ class DeviceView(Protocol):
 
 
 class HallView(Protocol):
-    """The configured devices by id."""
+    """The configured devices by id, and the named lists."""
 
     @property
     def devices(self) -> Mapping[str, DeviceView]: ...
+    @property
+    def lists(self) -> Mapping[str, tuple[str, ...]]: ...
 
 
 def groups(hall: HallView) -> dict[str, list[str]]:

@@ -5,187 +5,130 @@ Only `load_scenes` touches files; `parse_scene` takes text.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from pathlib import Path, PurePath
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from ecc_controld import yamlfile
-from ecc_controld.sdk.text import Text
-from ecc_controld.yamlfile import Fields, Node, Problems, Scalar
-from ecc_controld.yamlfile import Mapping as MapNode
+from ecc_controld.yamlfile import Problem, Problems
 
-from .expand import LONGEST_S, expand
+from . import lint
+from .combos import Combo, combos, told
+from .document import Document, chain, digest, extended, merged, read_document
+from .expand import Reader
 from .hallview import HallView
-from .model import Do, Scene, Want
-from .order import ordered, slowest_chain
+from .head import check_identity, read_head
+from .model import Scene
+from .paramfile import Params, read_params
+from .parts import read_parts
+from .template import KEPT, Built, Template
 
-PRIORITY = {"fire": 100, "emergency": 80, "warning": 60, "conference": 40, "duty": 20}
-HOLDING = ("fire", "emergency")
-CONFIRM = ("tap", "hold", "pin")
-LAYERS = ("scene", "manual")
-STAND_DOWN = ("restore", "duty", "none")
-LATER = ("extends", "params", "when", "else")
-"""Parts of the language that this version does not have."""
-
-READY_WITHIN_S = 60.0
-DEADLINE_FACTOR = 1.5
-DEADLINE_LEAST_S = 30.0
-MANUAL_PRIORITY = 0
-
-NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+FAILING = 64
+"""After so many combinations that fail, the others are not looked at."""
 
 
-def load_scenes(scenes_dir: Path, hall: HallView) -> Mapping[str, Scene]:
-    """All scenes of a folder by name; raises FilesInvalid with every problem of every file."""
+@dataclass(frozen=True)
+class Checked:
+    """A scene with its usual parameters, and all that it can be, for the warnings."""
+
+    scene: Scene
+    files: Sequence[Document]
+    params: Params
+    builds: Sequence[Built]
+
+
+def load_scenes(scenes_dir: Path, hall: HallView, warnings: Problems | None = None) -> Mapping[str, Scene]:
+    """All scenes of a folder by name; raises FilesInvalid with every problem of every file.
+
+    `warnings` takes what is legal and unwise.
+    """
     problems = Problems()
-    scenes: dict[str, Scene] = {}
+    documents: dict[str, Document | None] = {}
     for path in yamlfile.folder(scenes_dir, problems):
         source = yamlfile.read(path, problems)
-        scene = None if source is None else parse_scene(source, hall, problems)
-        if scene is not None:
-            scenes[scene.name] = scene
+        documents[path.stem] = None if source is None else read_document(source, problems)
+    found: dict[str, Checked] = {}
+    for stem, document in documents.items():
+        if document is None:
+            continue
+        check_identity(document, problems)
+        if not document.is_fragment:
+            checked = _check(document, documents, hall, problems)
+            if checked is not None:
+                found[stem] = checked
     problems.raise_any()
-    return scenes
+    if warnings is not None:
+        lint.unused([one for one in documents.values() if one], extended(documents), warnings)
+        lint.duty_silent([one.builds for one in found.values()], hall, warnings)
+        for checked in found.values():
+            lint.scene(checked.files, checked.params, checked.builds, hall, warnings)
+    return {stem: checked.scene for stem, checked in found.items()}
 
 
 def parse_scene(source: yamlfile.Source, hall: HallView, problems: Problems) -> Scene | None:
-    """The scene of one file; None, and problems, if anything in it is wrong."""
+    """The scene of one file without bases; None, and problems, if anything in it is wrong."""
     before = len(problems)
-    root = yamlfile.as_mapping(yamlfile.parse(source, problems), problems)
-    if root is None:
+    document = read_document(source, problems)
+    if document is None:
         return None
-    fields = Fields(root, problems)
-    facts = _head(fields, source.file, problems)
-    wants = _wants(fields, hall, problems)
-    actions = _actions(fields.take("do"), hall, problems)
-    fields.refuse(LATER, "本版本不支持", "not supported by this version")
-    fields.done()
-    if len(problems) == before and not wants and not actions:
-        problems.add(root.mark, "场景什么也没要求", "the scene wants nothing")
-    if len(problems) == before:
-        _check_pace(root, wants, facts["ready_within_s"], hall, problems)
-    if len(problems) > before:
+    check_identity(document, problems)
+    checked = _check(document, {document.stem: document}, hall, problems)
+    return None if checked is None or len(problems) > before else checked.scene
+
+
+def _check(
+    document: Document, others: Mapping[str, Document | None], hall: HallView, problems: Problems
+) -> Checked | None:
+    """One scene with its bases. Its problems are its own, also those in a base that others had to tell already."""
+    mine = Problems()
+    files = chain(document, others, mine)
+    checked = None if files is None else _checked(document, files, hall, mine)
+    for problem in mine.all():
+        problems.put(problem)
+    return checked
+
+
+def _checked(document: Document, files: list[Document], hall: HallView, problems: Problems) -> Checked | None:
+    root = merged(files)
+    params = read_params(root.get("params"), hall, problems)
+    head = read_head(root, document.stem, params, problems)
+    head |= {"digest": digest(files), "text": document.source.text}
+    parts = read_parts(files, Reader(hall, params.found, problems))
+    if not params.sound:
         return None
-    return Scene(**facts, wants=wants, actions=actions, digest=source.digest, text=source.text)
+    template = Template(head, root, parts, params.good, hall)
+    builds = _builds(template, params, problems, broken=bool(problems))
+    if problems or not builds:
+        return None
+    for built in builds[:KEPT]:
+        template.keep(built.scene)
+    return Checked(builds[0].scene, files, params, builds)
 
 
-# -- the head of the file --------------------------------------------------------------------------------
-
-
-def _head(fields: Fields, file: str, problems: Problems) -> dict[str, Any]:
-    name = _name(fields.need("scene"), PurePath(file).stem, problems)
-    title = yamlfile.as_name(fields.take("title"), problems)
-    layer = yamlfile.as_word(fields.take("layer"), LAYERS, problems) or "scene"
-    mode = _mode(fields, layer, problems)
-    priority = yamlfile.as_int(fields.take("priority"), 0, 100, problems)
-    holds = _holds(fields.take("holds"), layer, problems)
-    ready_within_s, deadline_s = _times(fields, problems)
-    return {
-        "name": name,
-        "title": title or Text(name, name),
-        "mode": mode,
-        "layer": layer,
-        "priority": PRIORITY.get(mode or "", MANUAL_PRIORITY) if priority is None else priority,
-        "holds": mode in HOLDING if holds is None else holds,
-        "confirm": yamlfile.as_word(fields.take("confirm"), CONFIRM, problems) or "tap",
-        "ready_within_s": ready_within_s,
-        "deadline_s": deadline_s,
-        "stand_down": yamlfile.as_word(fields.take("stand_down"), STAND_DOWN, problems) or "restore",
-    }
-
-
-def _name(node: Node | None, stem: str, problems: Problems) -> str:
-    name = yamlfile.as_text(node, problems)
-    if node is None or name is None:
-        return stem
-    if not NAME.fullmatch(name):
-        zh, en = (
-            "场景名须为小写英文字母、数字、- 和 _",
-            "a scene's name holds a-z, 0-9, - and _ and begins with a letter",
+def _builds(template: Template, params: Params, problems: Problems, *, broken: bool) -> list[Built]:
+    """The scene of every combination that must be checked, the usual one first."""
+    all_of_them = combos(template.params)
+    if all_of_them is None:
+        first = next(iter(params.marks.values()))
+        problems.add(
+            first, "参数的取值组合太多，请减少选项", "too many combinations of choices; have fewer of them"
         )
-        problems.add(node.mark, zh, en)
-    elif name != stem:
-        zh = f"场景名 {name} 与文件名 {stem}.yaml 不一致"
-        problems.add(node.mark, zh, f"scene {name} must be in a file called {name}.yaml, this is {stem}.yaml")
-    return name
-
-
-def _mode(fields: Fields, layer: str, problems: Problems) -> str | None:
-    if layer == "manual":
-        fields.refuse(("mode",), "手动场景（layer: manual）没有模式", "a scene with layer: manual has no mode")
-        return None
-    return yamlfile.as_word(fields.need("mode"), PRIORITY, problems)
-
-
-def _holds(node: Node | None, layer: str, problems: Problems) -> bool | None:
-    holds = yamlfile.as_bool(node, problems)
-    if node is not None and holds and layer == "manual":
-        problems.add(node.mark, "手动场景不能锁定大厅", "a scene with layer: manual cannot hold the hall")
-    return holds
-
-
-def _times(fields: Fields, problems: Problems) -> tuple[float, float]:
-    ready = yamlfile.as_seconds(fields.take("ready_within"), 1.0, LONGEST_S, problems) or READY_WITHIN_S
-    node = fields.take("deadline")
-    deadline = yamlfile.as_seconds(node, 1.0, 2 * LONGEST_S, problems)
-    if deadline is None:
-        return ready, max(DEADLINE_FACTOR * ready, DEADLINE_LEAST_S)
-    if node is not None and deadline < ready:
-        zh, en = f"deadline 不能早于 ready_within（{ready:g} s）", f"deadline is before ready_within ({ready:g} s)"
-        problems.add(node.mark, zh, en)
-    return ready, deadline
-
-
-# -- what it wants ---------------------------------------------------------------------------------------
-
-
-def _wants(fields: Fields, hall: HallView, problems: Problems) -> tuple[Want, ...]:
-    node = yamlfile.as_mapping(fields.take("want"), problems)
-    after = yamlfile.as_mapping(fields.take("after"), problems)
-    before = len(problems)
-    wishes = {} if node is None else expand(node, hall, problems)
-    if len(problems) > before:
-        return ()  # an order among wishes that could not be read would only repeat the errors
-    return ordered(wishes, after, hall, problems)
-
-
-def _actions(node: Node | None, hall: HallView, problems: Problems) -> tuple[Do, ...]:
-    found = []
-    for item in yamlfile.as_items(node, problems) or ():
-        body = yamlfile.as_mapping(item, problems)
-        if body is None:
-            continue
-        fields = Fields(body, problems)
-        at_device, at_action = fields.need("device"), fields.need("action")
-        fields.done()
-        device = yamlfile.as_word(at_device, hall.devices, problems)
-        if device is None:
-            continue
-        action = _action(at_action, device, hall, problems)
-        if action is not None:
-            found.append(Do(device, action))
-    return tuple(found)
-
-
-def _action(node: Node | None, device: str, hall: HallView, problems: Problems) -> str | None:
-    known = hall.devices[device].driver.actions
-    if isinstance(node, Scalar) and not known:
-        problems.add(node.mark, f"设备 {device} 没有动作", f"{device} has no actions")
-        return None
-    return yamlfile.as_word(node, known, problems)
-
-
-def _check_pace(
-    root: MapNode, wants: tuple[Want, ...], ready_within_s: float, hall: HallView, problems: Problems
-) -> None:
-    chain, sum_s = slowest_chain(wants, hall)
-    if sum_s <= ready_within_s:
-        return
-    entry = root.entry("ready_within")
-    path = " -> ".join(chain)
-    problems.add(
-        root.mark if entry is None else entry[1].mark,
-        f"ready_within {ready_within_s:g} s 无法达到：设备间隔之和已有 {sum_s:g} s（{path}）",
-        f"ready_within of {ready_within_s:g} s cannot be met: the gaps of its devices add up to {sum_s:g} s ({path})",
-    )
+        return []
+    found: dict[Problem, list[Combo]] = {}
+    builds: list[Built] = []
+    tried = 0
+    failed = 0
+    for combo in all_of_them:
+        mine = Problems()
+        built = template.build(combo, mine, broken=broken)
+        tried += 1
+        if built is not None:
+            builds.append(built)
+        failed += bool(mine)
+        for problem in mine.all():
+            found.setdefault(problem, []).append(combo)
+        if failed > FAILING:
+            break
+    for problem in told(found, all_of_them[:tried]):
+        problems.put(problem)
+    return builds

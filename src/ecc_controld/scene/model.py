@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from ecc_controld.sdk.point import OnReturn, Value
 from ecc_controld.sdk.text import Text
+
+from .params import Param, ParamValue, resolve
 
 Criticality: TypeAlias = Literal["must", "should", "may"]
 IfFailed: TypeAlias = Literal["block", "go_on"]
@@ -48,7 +51,12 @@ class Do:
 
 @dataclass(frozen=True)
 class Scene:
-    """One file of `scenes/`, checked against the hall. `digest` is the SHA-256 of the file, `text` its text."""
+    """One file of `scenes/`, checked against the hall, with certain values of its parameters.
+
+    `digest` is the SHA-256 of the file (with bases: of all of them), `text` its text. `given` are the parameters that
+    it was made with; the scenes that are loaded have the usual ones. `fallbacks`: the `else:` of a point, which is
+    checked but not carried out yet. `make` makes the same scene with others; None: it has no parameters.
+    """
 
     name: str
     title: Text
@@ -64,3 +72,14 @@ class Scene:
     stand_down: Literal["restore", "duty", "none"]
     digest: str
     text: str
+    params: tuple[Param, ...] = ()
+    given: Mapping[str, ParamValue] = field(default_factory=dict)
+    fallbacks: Mapping[str, Want] = field(default_factory=dict)
+    make: Callable[[Mapping[str, object]], Scene] | None = field(default=None, compare=False, repr=False)
+
+    def at(self, raw: Mapping[str, object]) -> Scene:
+        """The scene with the parameters of a press; raises BadParams."""
+        if self.make is not None:
+            return self.make(raw)
+        resolve({}, raw)
+        return self

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import cast
 
@@ -11,11 +11,22 @@ from ecc_controld.hall.order import find_cycle, longest
 from ecc_controld.yamlfile import Fields, Mark, Node, Problems, Scalar
 from ecc_controld.yamlfile import Mapping as MapNode
 
-from .expand import Wish
 from .hallview import HallView, groups, points
 from .model import IfFailed, Prereq, Want
+from .overlay import Level, Memory, Wish
+from .params import Given
+from .values import whole
 
 IF_FAILED = ("block", "go_on")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of `after:`: what waits, and for what."""
+
+    key: Scalar
+    prereqs: tuple[Scalar, ...]
+    if_failed: IfFailed
 
 
 @dataclass
@@ -26,24 +37,46 @@ class _Edges:
     marks: dict[str, Mark] = field(default_factory=dict)
 
 
+def read_after(node: MapNode, problems: Problems) -> tuple[Line, ...]:
+    """The lines of an `after:`; whether their points are wanted is only known with the parameters."""
+    return tuple(line for key, value in node.entries if (line := _line(key, value, problems)) is not None)
+
+
 def ordered(
-    wishes: Mapping[str, Wish], after: MapNode | None, hall: HallView, problems: Problems
+    wishes: Mapping[str, Wish],
+    layers: Iterable[tuple[Level, Sequence[Line]]],
+    given: Given,
+    hall: HallView,
+    memory: Memory,
+    problems: Problems,
 ) -> tuple[Want, ...]:
-    """The wishes with their prerequisites. Names that are wrong and cycles are noted as problems."""
-    edges = _Edges({name: _known_order(wish, wishes, hall) for name, wish in wishes.items()})
-    for key, node in () if after is None else after.entries:
-        _entry(key, node, edges, wishes, hall, problems)
+    """The wishes with their prerequisites. Names that are wrong and cycles are noted as problems.
+
+    What a later layer says of a point replaces what earlier ones said of it.
+    """
+    written: dict[str, tuple[Level, dict[str, IfFailed]]] = {}
+    edges = _Edges({name: _known_order(wish, wishes, hall, memory) for name, wish in wishes.items()})
+    for level, lines in sorted(layers, key=lambda one: one[0]):
+        for line in lines:
+            prereqs = [name for item in line.prereqs for name in _wanted(item, wishes, given, hall, problems)]
+            for dependent in _wanted(line.key, wishes, given, hall, problems):
+                said = written.get(dependent)
+                if said is None or said[0] != level:
+                    said = written[dependent] = (level, {})
+                said[1].update(dict.fromkeys(prereqs, line.if_failed))
+                edges.marks[dependent] = line.key.mark
+    for dependent, (_, found) in written.items():
+        edges.before[dependent].update(found)
     _tell_cycle(edges, wishes, problems)
-    return tuple(
-        replace(
-            wish.want,
-            prereqs=tuple(
-                Prereq(point, wishes[point].want.value, if_failed)
-                for point, if_failed in edges.before[name].items()
-            ),
-        )
-        for name, wish in wishes.items()
-    )
+    return tuple(_after(wish.want, edges.before[name], wishes) for name, wish in wishes.items())
+
+
+def _after(want: Want, before: Mapping[str, IfFailed], wishes: Mapping[str, Wish]) -> Want:
+    """The wish with its prerequisites, each at the value that the scene wants."""
+    if not before:
+        return want
+    prereqs = (Prereq(point, wishes[point].want.value, if_failed) for point, if_failed in before.items())
+    return replace(want, prereqs=tuple(prereqs))
 
 
 def slowest_chain(wants: Iterable[Want], hall: HallView) -> tuple[list[str], float]:
@@ -54,21 +87,23 @@ def slowest_chain(wants: Iterable[Want], hall: HallView) -> tuple[list[str], flo
     return chain, sum(cost[name] for name in chain)
 
 
-def _known_order(wish: Wish, wishes: Mapping[str, Wish], hall: HallView) -> dict[str, IfFailed]:
+def _known_order(wish: Wish, wishes: Mapping[str, Wish], hall: HallView, memory: Memory) -> dict[str, IfFailed]:
     """What the driver knows: its own `after`, and whatever disturbs the point goes first.
 
     A guard is no prerequisite: the keeper writes it as a part of the wish.
     """
-    device, known = wish.want.device, points(hall, wish.want.device)
-    disturbing = [name for name, point in known.items() if wish.want.local in point.disturbs]
-    first = [*sorted(known[wish.want.local].after), *disturbing]
-    return {f"{device}.{local}": "block" for local in first if f"{device}.{local}" in wishes}
+    name, device, local = wish.want.point, wish.want.device, wish.want.local
+    first = memory.first.get(name)
+    if first is None:
+        known = points(hall, device)
+        disturbing = [other for other, point in known.items() if local in point.disturbs]
+        first = tuple(f"{device}.{other}" for other in [*sorted(known[local].after), *disturbing])
+        memory.first[name] = first
+    return {other: "block" for other in first if other in wishes}
 
 
-def _entry(
-    key: Scalar, node: Node, edges: _Edges, wishes: Mapping[str, Wish], hall: HallView, problems: Problems
-) -> None:
-    """One line of `after:`: `point: [points]`, or `point: {points: [..], if_failed: go_on}`."""
+def _line(key: Scalar, node: Node, problems: Problems) -> Line | None:
+    """`point: [points]`, or `point: {points: [..], if_failed: go_on}`."""
     if_failed: IfFailed = "block"
     listed: Node | None = node
     if isinstance(node, MapNode):
@@ -76,33 +111,38 @@ def _entry(
         listed = fields.need("points")
         if_failed = cast(IfFailed, yamlfile.as_word(fields.take("if_failed"), IF_FAILED, problems) or "block")
         fields.done()
-    items = (listed,) if isinstance(listed, Scalar) else yamlfile.as_items(listed, problems) or ()
-    if listed is not None and not items and not isinstance(listed, MapNode):
+    if listed is None:
+        return None
+    items = (listed,) if isinstance(listed, Scalar) else yamlfile.as_items(listed, problems)
+    if items == ():
         problems.add(listed.mark, "没有前置点位", "no point is named")
-    dependents = _wanted(key, wishes, hall, problems)
-    for item in items:
-        text = yamlfile.as_text(item, problems)
-        if not isinstance(item, Scalar) or text is None:
-            continue
-        for prereq in _wanted(item, wishes, hall, problems):
-            for dependent in dependents:
-                edges.before[dependent][prereq] = if_failed
-                edges.marks[dependent] = key.mark
+    texts = [(item, yamlfile.as_text(item, problems)) for item in items or ()]
+    named = tuple(item for item, text in texts if isinstance(item, Scalar) and text is not None)
+    return Line(key, named, if_failed) if all(_has_point(one, problems) for one in (key, *named)) else None
 
 
-def _wanted(name: Scalar, wishes: Mapping[str, Wish], hall: HallView, problems: Problems) -> list[str]:
-    """The points that a name stands for: one, or with `group/*.point` those of a group that the scene wants."""
-    target, dot, local = name.text.partition(".")
-    if not dot:
-        zh, en = f"{name.text} 应为 设备.点位", f"{name.text}: expected device.point"
-        problems.add(name.mark, zh, en, wishes, name.text)
-        return []
-    if not target.endswith("/*"):
-        found = [name.text] if name.text in wishes else []
-    else:
+def _has_point(name: Scalar, problems: Problems) -> bool:
+    if "." in name.text:
+        return True
+    problems.add(name.mark, f"{name.text} 应为 设备.点位", f"{name.text}: expected device.point")
+    return False
+
+
+def _wanted(
+    name: Scalar, wishes: Mapping[str, Wish], given: Given, hall: HallView, problems: Problems
+) -> list[str]:
+    """The points that a name stands for: one, or of a group or list (`group/*.point`) those that the scene wants."""
+    target, _, local = name.text.partition(".")
+    members: Sequence[str] = (target,)
+    chosen = given.get(whole(target) or "")
+    if target.endswith("/*"):
         members = groups(hall).get(target.removesuffix("/*"), [])
-        found = [f"{device}.{local}" for device in members if f"{device}.{local}" in wishes]
-    if not found:
+    elif target.startswith("@"):
+        members = hall.lists.get(target[1:], ())
+    elif isinstance(chosen, tuple):
+        members = chosen
+    found = [f"{device}.{local}" for device in members if f"{device}.{local}" in wishes]
+    if not found and chosen != ():  # of no devices there is no order
         zh = f"本场景没有要求 {name.text}，不能用于次序"
         en = f"{name.text} is not wanted by this scene, so it has no place in its order"
         problems.add(name.mark, zh, en, wishes, name.text)
@@ -110,7 +150,7 @@ def _wanted(name: Scalar, wishes: Mapping[str, Wish], hall: HallView, problems: 
 
 
 def _tell_cycle(edges: _Edges, wishes: Mapping[str, Wish], problems: Problems) -> None:
-    cycle = find_cycle(edges.before)
+    cycle = find_cycle({name: before for name, before in edges.before.items() if before})
     if cycle is None:
         return
     written = [edges.marks[name] for name in cycle if name in edges.marks]

@@ -47,9 +47,17 @@ def load_hall(
 
 
 def check(
-    config_dir: Path, scenes_dir: Path, *, registry: Registry | None = None, secrets: Secrets | None = None
+    config_dir: Path,
+    scenes_dir: Path,
+    *,
+    registry: Registry | None = None,
+    secrets: Secrets | None = None,
+    warnings: Problems | None = None,
 ) -> list[Problem]:
-    """Every problem of a configuration and its scenes; without `secrets` no credential is asked for."""
+    """Every problem of a configuration and its scenes; without `secrets` no credential is asked for.
+
+    `warnings` takes what is legal and unwise.
+    """
     try:
         hall = load_hall(config_dir, registry or Registry.load(), secrets=secrets or (lambda _: "check"))
     except FilesInvalid as invalid:
@@ -61,7 +69,7 @@ def check(
                 yamlfile.parse(source, problems)
         return [*invalid.problems, *problems.all()]
     try:
-        load_scenes(scenes_dir, hall)
+        load_scenes(scenes_dir, hall, warnings)
     except FilesInvalid as invalid:
         return list(invalid.problems)
     return []

@@ -52,6 +52,13 @@ def place(node: Mapping | None, path: str) -> Mark | None:
     return mark
 
 
+def json_schema(kind: Any, refs: str) -> dict[str, Any]:
+    """The JSON Schema of a driver's `Options`; `refs` is where its definitions are found (`{model}`)."""
+    whole = _adapter(kind).json_schema(ref_template=refs)
+    top = whole["properties"]["options"]
+    return {**top, "$defs": whole["$defs"]} if "$defs" in whole else dict(top)
+
+
 @cache
 def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
     # A dataclass takes the configuration of the model that holds it, nested ones too: unknown keys are errors.

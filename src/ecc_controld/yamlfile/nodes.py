@@ -85,6 +85,10 @@ class Problem:
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}: {self.message.en} / {self.message.zh}"
 
+    def as_warning(self) -> str:
+        """The line of what is no error."""
+        return f"{self.file}:{self.line}:{self.column}: warning: {self.message.en} / {self.message.zh}"
+
 
 class FilesInvalid(EccError):
     """Files that cannot be used; carries every problem of all of them, in the order of the files."""
@@ -110,9 +114,8 @@ class Problems:
 
     def add(self, mark: Mark, zh: str, en: str, valid: Iterable[str] = (), word: str | None = None) -> None:
         """Note a problem. With `valid`, the sentence lists them and names the nearest to `word`."""
-        if len(self._found) >= TOLD:
-            self._more = self._more or mark
-            self._untold += 1
+        if len(self._found) >= TOLD:  # looking for the nearest name takes long
+            self._over(mark)
             return
         names = tuple(valid)
         near = None if word is None else nearest(word, names)
@@ -121,7 +124,14 @@ class Problems:
             zh, en = f"{zh}；可用：{listed.zh}", f"{en}; valid: {listed.en}"
         if near is not None:
             zh, en = f"{zh}；是否想写 {near}？", f"{en}; did you mean {near}?"
-        self._found[Problem(mark.file, mark.line, mark.column, Text(zh, en), names, near)] = None
+        self.put(Problem(mark.file, mark.line, mark.column, Text(zh, en), names, near))
+
+    def put(self, problem: Problem) -> None:
+        """Note a problem that was found elsewhere."""
+        if len(self._found) >= TOLD:
+            self._over(Mark(problem.file, problem.line, problem.column))
+        else:
+            self._found[problem] = None
 
     def all(self) -> tuple[Problem, ...]:
         """Every problem once, by file and position."""
@@ -130,6 +140,10 @@ class Problems:
             return told
         text = Text(f"此后还有 {self._untold} 处错误未列出", f"{self._untold} more errors are not listed")
         return (*told, Problem(self._more.file, self._more.line, self._more.column, text))
+
+    def _over(self, mark: Mark) -> None:
+        self._more = self._more or mark
+        self._untold += 1
 
     def raise_any(self) -> None:
         """Raise FilesInvalid if there is a problem."""
