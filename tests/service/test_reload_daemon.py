@@ -115,6 +115,9 @@ async def test_an_invalid_file_changes_nothing_and_says_everything(
             "together or not at all"
         )
         assert "tv3" not in {one["device"] for one in (await daemon.twin("GET", "/twins"))["twins"]}
+        async with asyncio.timeout(20):  # the log is written by a thread of its own
+            while len(lines(tmp_path, "reload_refused")) < 2:
+                await asyncio.sleep(0.02)
         refused = [line["problem"] for line in lines(tmp_path, "reload_refused")]
         assert [word for word in ("nonsense", "rubbish") if any(word in one for one in refused)] == [
             "nonsense",
